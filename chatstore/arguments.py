@@ -1,0 +1,124 @@
+"""What callers pass beside messages, checked once for every store and both faces."""
+
+import math
+import operator
+from typing import Any, Final, NamedTuple, final
+
+from chatstore.errors import InvalidKeyError
+from chatstore.records import STATUSES, Status
+
+MAX_KEY_BYTES = 1024
+MAX_TTL = 10**10  # seconds; three centuries, so that every expiry is a date that Python can show
+
+
+@final
+class _Absent:
+    def __repr__(self) -> str:
+        return "chatstore.ABSENT"
+
+
+ABSENT: Final = _Absent()
+"""As `expected_revision`: the conversation must not exist."""
+
+Expected = str | _Absent | None
+"""The revision that a write expects; `None` expects nothing."""
+
+
+class Window(NamedTuple):
+    """Which messages are read: the `last` ones, or a slice; of one status, or of all."""
+
+    last: int | None = None
+    start: int | None = None
+    stop: int | None = None
+    status: Status | None = None
+
+
+EVERYTHING = Window()
+
+
+def check_key(key: str) -> str:
+    """The key, if it may name a conversation."""
+    if not isinstance(key, str):
+        raise InvalidKeyError(f"a key is a str, not {type(key).__name__}")
+    if not key:
+        raise InvalidKeyError("a key is empty; give the conversation a name")
+    if "\0" in key:
+        raise InvalidKeyError("a key holds NUL; leave it out")
+    size = len(key) if key.isascii() else _utf8_size(key)
+    if size > MAX_KEY_BYTES:
+        raise InvalidKeyError(f"a key takes {size} bytes of UTF-8; {MAX_KEY_BYTES} are allowed")
+    return key
+
+
+def _utf8_size(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidKeyError(
+            "a key or prefix holds a lone surrogate, which has no UTF-8; use whole characters"
+        ) from None
+
+
+def check_namespace(namespace: str) -> str:
+    """The namespace, if stores can be told apart by it: like a key, or empty."""
+    return check_key(namespace) if namespace != "" else namespace
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix, if a key can begin with it."""
+    if prefix:
+        check_key(prefix)
+    return prefix
+
+
+def window(last: int | None, start: int | None, stop: int | None, status: Status | None) -> Window:
+    """The window of a read."""
+    if last is not None:
+        if start is not None or stop is not None:
+            raise ValueError("give last, or start and stop, not both")
+        last = check_count("last", last)
+    return Window(last, start, stop, check_status(status))
+
+
+def check_status(status: Status | None) -> Status | None:
+    """The status, if it is one that messages have."""
+    if status is not None and status not in STATUSES:
+        raise ValueError(f"status is one of {', '.join(STATUSES)} or None, not {status!r}")
+    return status
+
+
+def check_count(name: str, value: int) -> int:
+    """The number of things that an argument asks for."""
+    value = operator.index(value)
+    if value < 0:
+        raise ValueError(f"{name} is {value}; it counts things and cannot be negative")
+    return value
+
+
+def check_order(order: str) -> None:
+    """Raise unless conversations can be listed so."""
+    if order not in ("updated", "key"):
+        raise ValueError(f"order is 'updated' or 'key', not {order!r}")
+
+
+def ttl_in_us(seconds: float | None) -> int | None:
+    """A ttl in whole microseconds."""
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ValueError(f"ttl is a number of seconds or None, not {type(seconds).__name__}")
+    if not (math.isfinite(seconds) and 1e-6 <= seconds <= MAX_TTL):
+        raise ValueError(
+            f"ttl is {seconds}; it is more than 0 and at most {MAX_TTL} seconds (None: for ever)"
+        )
+    return round(seconds * 1_000_000)
+
+
+def check_expected(expected: Any) -> Expected:
+    """The expected revision, if it can be one."""
+    if expected is None or expected is ABSENT or isinstance(expected, str):
+        return expected
+    raise ValueError(
+        "expected_revision is the revision of a Conversation, or chatstore.ABSENT, "
+        f"not {type(expected).__name__}"
+    )

@@ -1,0 +1,233 @@
+"""Between messages and rows: encoding at the write, decoding at the read, for every store."""
+
+import gc
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from chatstore import clock, json_text
+from chatstore.errors import InvalidMessageError
+from chatstore.formats import VIEWS
+from chatstore.formats import chatstore as native
+from chatstore.messages import ChatMessage, Message, NativeMessage, UndecodableMessage
+from chatstore.records import MADE, Draft, Record, Row
+
+MAX_ID_BYTES = 512
+
+_RESULT_ROLES = frozenset(("tool", "function"))
+_PAUSE_FROM = 64  # rows; below, pausing the collector costs more than it saves
+
+
+def encode(message: Message, now: int, path: str = "message") -> Draft:
+    """The message as it is written.
+
+    Args:
+        message: A `ChatMessage` or a `NativeMessage`.
+        now: The time that it gets unless it has one, in microseconds.
+        path: How an error calls the message.
+
+    Raises:
+        InvalidMessageError: It is no message, or holds what JSON cannot hold.
+    """
+    try:
+        if isinstance(message, UndecodableMessage):
+            raise InvalidMessageError(
+                f"{path} could not be decoded when it was read; write it as "
+                "NativeMessage(m.format, json.loads(m.raw)) with a version that knows its format"
+            )
+        if isinstance(message, ChatMessage):
+            name, payload, shown = native.NAME, native.payload(message), message
+        elif isinstance(message, NativeMessage):
+            name, payload, shown = message.format, *_native(message)
+        else:
+            raise InvalidMessageError(
+                f"{path} is a {type(message).__name__}; use ChatMessage(role=…, content=…)"
+            )
+    except json_text.NotJSONError as error:
+        raise InvalidMessageError(f"{path}: {error}") from None
+    if message.id is not None:
+        _check_id(message.id, path)
+    kind, calls = _derive(shown)
+    created_at = now if message.created_at is None else clock.read(message.created_at)
+    return Draft(message.id, name, payload, shown.role, kind, calls, False, created_at)
+
+
+def encode_all(messages: Iterable[Message], now: int) -> list[Draft]:
+    """The messages as they are written; an error names the place of the one that it is about."""
+    if isinstance(messages, ChatMessage | NativeMessage | str):
+        raise InvalidMessageError("this call takes a list of messages; put the one into a list")
+    with collector_paused():
+        return [encode(message, now, f"messages[{i}]") for i, message in enumerate(messages)]
+
+
+def decode(row: Row, *, strict: bool = False) -> ChatMessage:
+    """The message of a row, or an `UndecodableMessage`.
+
+    Raises:
+        InvalidMessageError: It cannot be decoded, and `strict` was asked for.
+    """
+    try:
+        message = VIEWS[row.format](json_text.load(row.payload))
+        fields = message.__dict__
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        message = _undecodable(row, error, strict)
+        fields = message.__dict__
+    fields["id"] = row.id
+    fields["created_at"] = clock.show(row.created_at)
+    return message
+
+
+def decode_all(rows: Sequence[Row], *, strict: bool = False) -> list[ChatMessage]:
+    """The messages of rows, in their order."""
+    with collector_paused(len(rows)):
+        return [decode(row, strict=strict) for row in rows]
+
+
+def record(row: Row, *, strict: bool = False) -> Record:
+    """The row as a `Record`."""
+    message = decode(row, strict=strict)
+    return Record(
+        id=row.record_id,
+        ordinal=row.ordinal,
+        format=row.format,
+        payload=row.payload,
+        role=row.role,
+        text=message.content,
+        kind=row.kind or "message",
+        tool_call_ids=tuple(json.loads(row.tool_call_ids)) if row.tool_call_ids else (),
+        status="archived" if row.archived else "active",
+        created_at=clock.show(row.created_at),
+        message=message,
+    )
+
+
+def records(rows: Sequence[Row], *, strict: bool = False) -> list[Record]:
+    """The rows as records, in their order."""
+    with collector_paused(len(rows)):
+        return [record(row, strict=strict) for row in rows]
+
+
+def faults(key: str, row: Row) -> list[str]:
+    """What is wrong with a stored message, a sentence each, for `check()`."""
+    message = decode(row)
+    if isinstance(message, UndecodableMessage):
+        return [f"{key!r}: the message {row.record_id!r} cannot be decoded: {message.error}"]
+    kind, calls = _derive(message)
+    if (row.role, row.kind, row.tool_call_ids) != (message.role, kind, calls):
+        return [f"{key!r}: the columns of message {row.record_id!r} do not fit its payload"]
+    return []
+
+
+def encode_metadata(metadata: dict[str, Any]) -> str:
+    """Metadata as JSON text.
+
+    Raises:
+        InvalidMessageError: It is not a dict that JSON can hold.
+    """
+    if not isinstance(metadata, dict):
+        raise InvalidMessageError(f"metadata is a dict, not {type(metadata).__name__}")
+    try:
+        return json_text.dump(metadata, "metadata")
+    except json_text.NotJSONError as error:
+        raise InvalidMessageError(str(error)) from None
+
+
+def same_content(draft: Draft, format: str, payload: str) -> bool:
+    """Whether a stored payload is that of the draft: equal as JSON, whatever the order of keys."""
+    if draft.format != format:
+        return False
+    return draft.payload == payload or bool(
+        json_text.load(draft.payload) == json_text.load(payload)
+    )
+
+
+def _native(message: NativeMessage) -> tuple[str, ChatMessage]:
+    if message.format not in VIEWS:
+        raise InvalidMessageError(
+            f"no format is called {message.format!r}; known are {', '.join(sorted(VIEWS))}"
+        )
+    if not isinstance(message.payload, dict):
+        raise InvalidMessageError("the payload of a NativeMessage is a dict")
+    payload = json_text.dump(message.payload, "payload")
+    try:
+        return payload, VIEWS[message.format](json_text.load(payload))
+    except (ValueError, TypeError) as error:
+        raise InvalidMessageError(
+            f"payload is no {message.format} message: {_reason(error)}"
+        ) from None
+
+
+def _check_id(id: object, path: str) -> None:
+    if not isinstance(id, str):
+        raise InvalidMessageError(f"{path}.id is a str, not {type(id).__name__}")
+    if not id or "\0" in id:
+        raise InvalidMessageError(f"{path}.id is empty or holds NUL; give it characters")
+    if id.startswith(MADE):
+        raise InvalidMessageError(
+            f"{path}.id begins with {MADE!r}, as the ids that stores make; rename it, or use None"
+        )
+    try:
+        size = len(id.encode())
+    except UnicodeEncodeError:
+        raise InvalidMessageError(
+            f"{path}.id holds a lone surrogate; use whole characters"
+        ) from None
+    if size > MAX_ID_BYTES:
+        raise InvalidMessageError(f"{path}.id takes {size} bytes; {MAX_ID_BYTES} are allowed")
+
+
+def _derive(message: ChatMessage) -> tuple[str | None, str | None]:
+    """Kind and tool-call ids, of a view."""
+    blocks, extra = message.blocks, message.additional_kwargs
+    if not extra and len(blocks) == 1 and blocks[0]["block_type"] == "text":
+        return ("tool_result" if message.role in _RESULT_ROLES else None), None
+    types = {block["block_type"] for block in blocks}
+    calls = [block.get("tool_call_id") for block in blocks if block["block_type"] == "tool_call"]
+    listed = extra.get("tool_calls")
+    if isinstance(listed, list):
+        calls += [call.get("id") for call in listed if isinstance(call, dict)]
+    kind = None
+    if calls:
+        kind = "tool_call"
+    elif message.role in _RESULT_ROLES:
+        kind = "tool_result"
+        calls = [extra.get("tool_call_id")]
+    elif types == {"thinking"}:
+        kind = "reasoning"
+    ids = list(dict.fromkeys(call for call in calls if isinstance(call, str)))
+    return kind, json.dumps(ids) if ids else None
+
+
+def _undecodable(row: Row, error: Exception, strict: bool) -> UndecodableMessage:
+    reason = f"unknown format {row.format!r}" if row.format not in VIEWS else _reason(error)
+    if strict:
+        raise InvalidMessageError(
+            f"a stored message cannot be decoded: {reason}; open without strict=True to read its "
+            "neighbours, or upgrade chatstore-sql if a newer version wrote it"
+        )
+    return UndecodableMessage(
+        role=row.role or "assistant", raw=row.payload, format=row.format, error=reason
+    )
+
+
+def _reason(error: Exception) -> str:
+    # Only the first line of what a validator says: later lines may quote the message.
+    return str(error).splitlines()[0] if isinstance(error, ValueError) else type(error).__name__
+
+
+@contextmanager
+def collector_paused(rows: int = _PAUSE_FROM) -> Iterator[None]:
+    """Without the cyclic garbage collector, if it is worth it.
+
+    Decoding makes many objects and no cycle; the collector would walk them all again and again
+    (70 % of the time of 100 000 messages).
+    """
+    if rows < _PAUSE_FROM or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -1,0 +1,84 @@
+"""Strict JSON: exactly what JSON can hold goes in, as ASCII text, and comes out equal.
+
+ASCII keeps NUL, lone surrogates and U+2028 whole in every database. What JSON cannot hold is
+refused with the path to it, for Python's own encoder would change it in silence (a tuple to a
+list, an integer key to a string, NaN to no JSON at all).
+"""
+
+import json
+import math
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+from pydantic_core import from_json
+
+MAX_DEPTH = 64
+quote = encode_basestring_ascii
+"""A str as a JSON string of ASCII characters."""
+
+_encode = json.JSONEncoder(
+    ensure_ascii=True, allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
+
+
+class NotJSONError(ValueError):
+    """A value that JSON cannot hold; the text names the path to it."""
+
+
+def dump(value: Any, path: str) -> str:
+    """The value as JSON text.
+
+    Args:
+        value: What to encode.
+        path: How to call the value itself in an error, such as "metadata".
+
+    Raises:
+        NotJSONError: JSON cannot hold it.
+    """
+    _check(value, path, 0)
+    try:
+        return _encode(value)
+    except ValueError:  # an integer of more digits than Python prints
+        raise NotJSONError(f"{path} holds an integer that is too long to print") from None
+
+
+def _check(value: Any, path: str, depth: int) -> None:
+    if value is None or isinstance(value, str | int):
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise NotJSONError(f"{path} is {value}, which JSON cannot hold; use None or a string")
+        return
+    if depth == MAX_DEPTH:
+        raise NotJSONError(f"{path} is nested more than {MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise NotJSONError(
+                    f"{path} has a key of type {type(name).__name__}; JSON's keys are strings"
+                )
+            _check(item, f"{path}.{name}", depth + 1)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            _check(item, f"{path}[{place}]", depth + 1)
+    else:
+        raise NotJSONError(
+            f"{path} is of type {type(value).__name__}, which JSON cannot hold; "
+            "convert it to a dict, list, str, number, bool or None"
+        )
+
+
+def load(text: str) -> Any:
+    """The value of JSON text that `dump` wrote.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    try:
+        return from_json(text)
+    except ValueError:
+        # The fast parser refuses lone surrogates; this one keeps them.
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise ValueError("nested too deep") from None

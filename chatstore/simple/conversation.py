@@ -1,0 +1,130 @@
+"""One conversation in memory: its rows in order, and what is known of it."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from chatstore import clock, codec, errors
+from chatstore.arguments import Window
+from chatstore.records import Conversation, Draft, Row
+
+GAP = 1 << 20
+"""Between the ordinals of neighbours, so that an insert seldom moves others."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A conversation; `ttl` and times are in microseconds."""
+
+    key: str
+    incarnation: int
+    ttl: int | None
+    created_at: int
+    updated_at: int
+    metadata: str = "{}"
+    expires_at: int | None = None
+    changes: int = 0
+    serial: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def revision(self) -> str:
+        """The token that changes with every write."""
+        return f"{self.incarnation}-{self.changes}"
+
+    def touched(self, now: int) -> None:
+        """Note a write."""
+        self.changes += 1
+        self.updated_at = now
+        self.expires_at = None if self.ttl is None else now + self.ttl
+
+    def describe(self) -> Conversation:
+        """The conversation as callers see it."""
+        return Conversation(
+            key=self.key,
+            count=len(self.rows),
+            created_at=clock.show(self.created_at),
+            updated_at=clock.show(self.updated_at),
+            expires_at=None if self.expires_at is None else clock.show(self.expires_at),
+            ttl=None if self.ttl is None else self.ttl / 1_000_000,
+            metadata=json.loads(self.metadata),
+            revision=self.revision,
+        )
+
+    def unknown(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """The drafts that are not stored yet.
+
+        Raises:
+            DuplicateMessageError: Another message has the id of one.
+        """
+        if all(draft.id is None for draft in drafts):
+            return list(drafts)
+        known = {row.id: (row.format, row.payload) for row in self.rows if row.id is not None}
+        new = []
+        for draft in drafts:
+            stored = None if draft.id is None else known.get(draft.id)
+            if stored is None:
+                new.append(draft)
+                if draft.id is not None:
+                    known[draft.id] = (draft.format, draft.payload)
+            elif not codec.same_content(draft, *stored):
+                raise errors.duplicate(self.key, draft.id)
+        return new
+
+    def row(self, draft: Draft, ordinal: int) -> Row:
+        """A new row."""
+        self.serial += 1
+        return Row(self.incarnation, ordinal, self.serial, *draft)
+
+    def append(self, drafts: Sequence[Draft]) -> list[Row]:
+        """Store drafts at the end."""
+        first = self.rows[-1].ordinal + GAP if self.rows else 0
+        new = [self.row(draft, first + place * GAP) for place, draft in enumerate(drafts)]
+        self.rows.extend(new)
+        return new
+
+    def insert(self, idx: int, draft: Draft) -> Row:
+        """Store a draft where `list.insert` would."""
+        place = slice(idx, None).indices(len(self.rows))[0]
+        if place == len(self.rows):
+            return self.append([draft])[0]
+        behind = self.rows[place].ordinal
+        before = self.rows[place - 1].ordinal if place else behind - 2 * GAP
+        if behind - before < 2:
+            self.rows[:] = [row._replace(ordinal=i * GAP) for i, row in enumerate(self.rows)]
+            before, behind = self.rows[place - 1].ordinal, self.rows[place].ordinal
+        row = self.row(draft, (before + behind) // 2)
+        self.rows.insert(place, row)
+        return row
+
+    def place(self, idx: int) -> int | None:
+        """Where `idx` is, counted from the front; `None` out of range."""
+        place = idx + len(self.rows) if idx < 0 else idx
+        return place if 0 <= place < len(self.rows) else None
+
+    def window(self, window: Window) -> list[Row]:
+        """The rows of a window."""
+        rows = self.rows
+        if window.status is not None:
+            archived = window.status == "archived"
+            rows = [row for row in rows if row.archived == archived]
+        if window.last is not None:
+            return rows[max(0, len(rows) - window.last) :]
+        return rows[window.start : window.stop]
+
+    def after(self, row: Row | None, limit: int) -> list[Row]:
+        """The rows behind a row, wherever it is by now."""
+        if row is None:
+            return self.rows[:limit]
+        ordinal = next((r.ordinal for r in self.rows if r.serial == row.serial), row.ordinal)
+        place = bisect_right(self.rows, ordinal, key=attrgetter("ordinal"))
+        return self.rows[place : place + limit]
+
+    def archive(self, n: int) -> list[Row]:
+        """Make the oldest active rows archived."""
+        places = [place for place, row in enumerate(self.rows) if not row.archived][:n]
+        for place in places:
+            self.rows[place] = self.rows[place]._replace(archived=True)
+        return [self.rows[place] for place in places]

@@ -1,0 +1,114 @@
+"""The tables, declared once, for Alembic, for readers, and for the statements.
+
+Times are microseconds since 1970 UTC. Order within a conversation is that of `ordinal` alone.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    false,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+GAP = 1 << 20
+"""Between the ordinals of messages that are appended, so that an insert finds room between two."""
+
+BLOCK_ROWS = 256
+BLOCK = BLOCK_ROWS * GAP
+"""The ordinals of a block: those of 256 appended messages. See `chatstore.sql.places`."""
+
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only in an INTEGER key
+_Ordered = Text().with_variant(Text(collation="C"), "postgresql")  # by code point, as on SQLite
+
+
+class Base(DeclarativeBase):
+    """The declarative base of the store's own tables, apart from the host application's."""
+
+
+class Conversation(Base):
+    """A conversation: the lock that its writers take, and the allocator of its ordinals."""
+
+    __tablename__ = "chatstore_conversation"
+    __table_args__ = (
+        UniqueConstraint("namespace", "key", name="uq_chatstore_conversation_key"),
+        Index("ix_chatstore_conversation_updated", "namespace", "updated_at", "key"),
+        # Ids are never given out twice, so that no revision recurs.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    namespace: Mapped[str] = mapped_column(_Ordered)
+    key: Mapped[str] = mapped_column(_Ordered)
+    next_ordinal: Mapped[int] = mapped_column(BigInteger)
+    base: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """The first block that regular messages can be in; the ones before it were removed."""
+    count: Mapped[int] = mapped_column(BigInteger)
+    archived: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    active_from: Mapped[int | None] = mapped_column(BigInteger)
+    """No active message has a lower ordinal; `None`: nothing is known."""
+    revision: Mapped[int] = mapped_column(BigInteger)
+    """Rises with every write, by one for each message that it stores: the serials come from it."""
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    updated_at: Mapped[int] = mapped_column(BigInteger)
+    ttl: Mapped[int | None] = mapped_column(BigInteger)
+    expires_at: Mapped[int | None] = mapped_column(BigInteger)
+    metadata_: Mapped[str] = mapped_column("metadata", Text, server_default="{}")
+
+
+Index(
+    "ix_chatstore_conversation_expires",
+    Conversation.expires_at,
+    sqlite_where=Conversation.expires_at.is_not(None),
+    postgresql_where=Conversation.expires_at.is_not(None),
+)
+
+
+class Message(Base):
+    """A message. Its payload is the JSON of its format; the columns beside it are derived."""
+
+    __tablename__ = "chatstore_message"
+
+    conversation_id: Mapped[int] = mapped_column(
+        _Id, ForeignKey(Conversation.id, ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    ordinal: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    serial: Mapped[int] = mapped_column(BigInteger)
+    id: Mapped[str | None] = mapped_column(_Ordered)
+    """The caller's; a message without one is known by its serial."""
+    format: Mapped[str] = mapped_column(Text)
+    payload: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str | None] = mapped_column(Text)
+    tool_call_ids: Mapped[str | None] = mapped_column(Text)
+    archived: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+Index(
+    "uq_chatstore_message_id",
+    Message.conversation_id,
+    Message.id,
+    unique=True,
+    sqlite_where=Message.id.is_not(None),
+    postgresql_where=Message.id.is_not(None),
+)
+
+
+class Block(Base):
+    """A block of ordinals that holds other messages than appending alone would have put there.
+
+    `delta`: by how many it holds more. See `chatstore.sql.places`.
+    """
+
+    __tablename__ = "chatstore_block"
+
+    conversation_id: Mapped[int] = mapped_column(
+        _Id, ForeignKey(Conversation.id, ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    block: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    delta: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,46 @@
+"""What flows between stores and files: conversations, each with its messages."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from chatstore.records import Conversation, Draft, Row
+
+Format = Literal["json", "jsonl"]
+OnConflict = Literal["error", "skip", "replace", "append"]
+Progress = Callable[[int, int | None], None]
+"""Called with the messages done, and the messages in all where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All conversations of a store by key, each with its rows, to be read once and in order.
+
+    Attributes:
+        messages: How many messages there are, for a progress bar.
+        consistent: Whether all is from one moment; else each conversation is, for itself.
+        conversations: Each with the iterator of its rows, which must be used up before the next.
+    """
+
+    messages: int
+    consistent: bool
+    conversations: Iterator[tuple[Conversation, Iterable[Row]]]
+
+
+Stream = Iterator[tuple[Conversation, Iterable[Draft]]]
+"""Conversations on their way into a store; their `count` and `revision` mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferReport:
+    """What an export wrote, or an import stored.
+
+    Attributes:
+        conversations: How many conversations.
+        messages: How many messages.
+        skipped: How many conversations an import left alone, for their keys exist.
+    """
+
+    conversations: int
+    messages: int
+    skipped: int = 0
