@@ -1,0 +1,34 @@
+"""An SQLAlchemy connection over one of ours, for the schema's room."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import StaticPool
+
+from chatstore.sql.writer import Writer
+
+
+@contextlib.contextmanager
+def transaction(conn: sqlite3.Connection, writer: Writer) -> Iterator[sa.Connection]:
+    """One `BEGIN IMMEDIATE` around the block. SQLite's errors become ours."""
+    engine = sa.create_engine(
+        "sqlite://", creator=lambda: conn, poolclass=StaticPool, hide_parameters=True
+    )
+
+    # SQLAlchemy begins nothing on SQLite; without this, a failed migration would stay half done.
+    @event.listens_for(engine, "begin")
+    def begin(_connection: sa.Connection) -> None:
+        writer.wait(lambda: conn.execute("BEGIN IMMEDIATE"))
+
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except sa.exc.DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise writer.translate(error.orig) from None
+        raise
+    except sqlite3.Error as error:
+        raise writer.translate(error) from None

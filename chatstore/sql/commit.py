@@ -1,0 +1,450 @@
+"""Group commit: whoever comes while a commit is on its way shares the next one.
+
+A durable commit costs one flush of the disk, whatever it carries. So there is a leader. A caller
+who finds none leads: it begins a transaction, runs its own work and that of all who have queued
+meanwhile, commits once, hands the lead to one of those who came later, and tells its members. A
+caller alone pays nothing for this. Members are kept apart by savepoints: one that fails is rolled
+back alone. Nobody is told "stored" before the commit.
+
+A signal (KeyboardInterrupt) may strike the leader or a waiter between any two calls. Therefore the
+steps that decide who leads and who is queued hold no call between reading and writing (CPython
+delivers signals after calls and on backward jumps only), and every step that ends a turn may be
+repeated: `_surely` repeats it and raises the interruption afterwards.
+
+Work may run twice: when SQLite itself rolled back the whole transaction (disk full, I/O error), or
+when the leader was interrupted, members who were not at fault are run again.
+"""
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any, Protocol
+
+from chatstore.errors import ChatStoreError, StoreBusyError, StoreClosedError
+from chatstore.sql import faults
+from chatstore.sql.writer import Transactions
+
+# A batch holds its savepoints' undo pages in memory and its members' time in its hands.
+MAX_BATCH = 128
+_IDLE_SECONDS = 5.0
+
+
+class Mail(Protocol):
+    """Takes results to an event loop."""
+
+    def post(self, ops: "list[Op]") -> None:
+        """Delivers them in the loop's own thread, with one wake-up."""
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """From the loop's own thread: after this turn of the loop, once."""
+
+
+class Op:
+    """One caller's work on its way. `wake` is there if a thread waits, `mail` if a task does."""
+
+    __slots__ = (
+        "delivered",
+        "error",
+        "final",
+        "future",
+        "mail",
+        "queued",
+        "settled",
+        "since",
+        "value",
+        "wake",
+        "work",
+    )
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        self.work = work
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.queued = False
+        self.settled = False
+        # The verdict cannot change any more; `settled` says that it was told.
+        self.final = False
+        self.delivered = False
+        self.since: float | None = None
+        self.wake: threading.Lock | None = None
+        self.mail: Mail | None = None
+        self.future: Any = None
+
+    def expect_to_wait(self) -> None:
+        """Prepares for waiting."""
+        if self.wake is None:
+            wake = threading.Lock()
+            wake.acquire()
+            self.since = time.monotonic()
+            self.wake = wake
+
+    def rouse(self) -> None:
+        """Wakes the waiting thread; once too often does no harm."""
+        if self.wake is not None:
+            with contextlib.suppress(RuntimeError):
+                self.wake.release()
+
+
+class _Lead(Enum):
+    CREW = "the thread that leads when only tasks wait"
+    SHUT = "nobody leads any more"
+
+
+def _nothing(conn: object) -> None:
+    """The work of one who only wants to lead."""
+
+
+class GroupCommit:
+    """Runs works in shared transactions, one leader at a time."""
+
+    def __init__(self, writer: Transactions, name: str) -> None:
+        self._writer = writer
+        self._name = name
+        self.reset()
+
+    def reset(self) -> None:
+        """A new start: nobody leads, nobody waits. For a new object and for a forked child."""
+        self._mutex = threading.Lock()
+        self._leader: Op | _Lead | None = None
+        self._leader_thread = 0
+        self._queue: list[Op] = []
+        self._alone: list[Op] = []
+        self._members: list[Op] = []
+        self._closing = False
+        self._crew: threading.Thread | None = None
+        self._crew_wake = threading.Lock()
+
+    # ------------------------------------------------------------------ callers
+
+    def write(self, work: Callable[[Any], Any]) -> Any:
+        """Runs the work in a transaction; returns when it is durable."""
+        op = Op(work)
+        try:
+            self._line_up(op, self._queue)
+            if not op.settled:
+                self._lead(op, op)
+        except BaseException:
+            self._surely(lambda: self._withdraw(op))
+            raise
+        if op.error is not None:
+            try:
+                raise op.error
+            finally:
+                # Not a cycle of frame, op and traceback, which would keep the work's data alive.
+                del op
+        return op.value
+
+    def submit(self, op: Op) -> None:
+        """Queues a task's work; its result goes to its mail. In the thread of its event loop."""
+        op.since = time.monotonic()
+        with self._mutex:
+            if self._closing:
+                raise faults.closed(self._name)
+            op.queued = True
+            self._queue += (op,)
+            idle = self._leader is None
+        if idle and op.mail is not None:
+            # At the end of this turn, so that all tasks of the turn share one commit.
+            op.mail.call_soon(self._appoint)
+
+    def withdraw(self, op: Op) -> bool:
+        """Takes a task's work back, if it has not begun."""
+        with self._mutex:
+            if op in self._queue:
+                self._queue.remove(op)
+                return True
+        return False
+
+    @contextlib.contextmanager
+    def alone(self, timeout: float | None = None) -> Iterator[None]:
+        """Leads without a transaction, before all who queue: for migrations, forks, closing."""
+        op = Op(_nothing)
+        try:
+            self._line_up(op, self._alone, timeout)
+            with self._mutex:
+                if op in self._alone:
+                    self._alone.remove(op)
+            self._leader_thread = threading.get_ident()
+            yield
+        finally:
+            self._surely(lambda: self._withdraw(op))
+
+    def shut(self) -> None:
+        """After those who queue have been served, serves nobody any more."""
+        self._closing = True
+        while self._leader is not _Lead.SHUT:
+            with contextlib.suppress(StoreClosedError), self.alone(), self._mutex:
+                if not self._queue:
+                    self._leader = _Lead.SHUT
+        for op in self._alone:
+            op.rouse()
+        crew = self._crew
+        if crew is not None:
+            self._crew_wake.release()
+            crew.join()
+
+    @property
+    def leading_here(self) -> bool:
+        """Whether this very thread leads, so that waiting for the lead would never end."""
+        taken = self._leader is not None and self._leader is not _Lead.SHUT
+        return taken and self._leader_thread == threading.get_ident()
+
+    # ------------------------------------------------------------------ who leads
+
+    def _line_up(self, op: Op, line: list[Op], timeout: float | None = None) -> None:
+        """Returns when the op leads, or is settled."""
+        while True:
+            if self._leader is not None:
+                if self.leading_here:
+                    message = f"{self._name}: a write inside a write would wait for itself."
+                    raise RuntimeError(message)
+                op.expect_to_wait()
+            with self._mutex:
+                if self._leader is None:
+                    self._leader = op
+                    return
+                refused = self._leader is _Lead.SHUT or (self._closing and line is self._queue)
+                if refused:
+                    break
+                if op.wake is not None:
+                    op.queued = line is self._queue
+                    line += (op,)
+                    break
+        if refused or op.wake is None:
+            raise faults.closed(self._name)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not op.settled and self._leader is not op:
+            if self._leader is _Lead.SHUT:
+                raise faults.closed(self._name)
+            if deadline is None:
+                op.wake.acquire()
+            elif not op.wake.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise StoreBusyError(f"{self._name}: others are still writing. Repeat the call.")
+
+    def _appoint(self) -> None:
+        """Names a leader for those who queue, if there is none."""
+        with self._mutex:
+            if self._leader is None:
+                self._name_leader()
+        self._rouse_leader()
+
+    def _name_leader(self) -> None:
+        # Under the mutex; no calls.
+        if self._alone:
+            self._leader = self._alone[0]
+        elif self._queue:
+            self._leader = self._queue[0] if self._queue[0].mail is None else _Lead.CREW
+        else:
+            self._leader = None
+
+    def _rouse_leader(self) -> None:
+        leader = self._leader
+        if isinstance(leader, Op):
+            leader.rouse()
+        elif leader is _Lead.CREW:
+            self._rouse_crew()
+
+    def _withdraw(self, op: Op) -> None:
+        """Undoes what an op of this thread holds, however it came to leave. May be repeated."""
+        waits = False
+        with self._mutex:
+            for line in (self._queue, self._alone):
+                if op in line:
+                    op.queued = False
+                    line.remove(op)
+            if self._leader is op:
+                self._leader_thread = 0
+                self._name_leader()
+            waits = op.queued
+        self._rouse_leader()
+        while waits and not op.settled and op.wake is not None:
+            # Another leads with it: it is stored or it failed, soon.
+            op.wake.acquire(timeout=1.0)
+
+    @staticmethod
+    def _surely(step: Callable[[], None]) -> None:
+        """Runs a step that may be repeated until nothing has interrupted it."""
+        interruption: BaseException | None = None
+        while True:
+            try:
+                step()
+                break
+            except KeyboardInterrupt as error:
+                interruption = error
+        if interruption is not None:
+            raise interruption
+
+    # ------------------------------------------------------------------ leading
+
+    def _lead(self, me: Op | _Lead, own: Op | None) -> None:
+        batch: list[Op] = [] if own is None or own.wake is not None else [own]
+        self._leader_thread = threading.get_ident()
+        try:
+            self._transact(batch, own)
+        except BaseException:
+            self._surely(lambda: self._give_back(batch, own))
+            raise
+        finally:
+            try:
+                self._end_turn(me, batch)
+            except KeyboardInterrupt:
+                self._surely(lambda: self._end_turn(me, batch))
+                raise
+
+    def _transact(self, batch: list[Op], own: Op | None) -> None:
+        """Serves a batch: on return each op in it has its value or its error."""
+        head = own or (self._queue[0] if self._queue else None)
+        try:
+            conn = self._writer.begin(head.since if head is not None else None)
+        except Exception as error:  # noqa: BLE001
+            ours = self._writer.translate(error)
+            if own is not None:
+                raise ours from None
+            self._refuse(batch, ours)
+            return
+        if self._queue:
+            with self._mutex:
+                room = MAX_BATCH - len(batch)
+                batch += self._queue[:room]
+                del self._queue[:room]
+        if len(batch) == 1:
+            self._run_one(conn, batch[0], own)
+        elif batch:
+            self._run_many(conn, batch, own)
+
+    def _run_one(self, conn: sqlite3.Connection, op: Op, own: Op | None) -> None:
+        try:
+            op.value = op.work(conn)
+        except BaseException as error:  # noqa: BLE001
+            self._blame(op, own, error)
+            return
+        try:
+            self._commit(conn, [op])
+        except (sqlite3.Error, ChatStoreError) as error:
+            op.error = self._writer.translate(error)
+
+    def _run_many(self, conn: sqlite3.Connection, batch: list[Op], own: Op | None) -> None:
+        execute = conn.execute
+        for op in batch:
+            try:
+                execute("SAVEPOINT op")
+                op.value = op.work(conn)
+                execute("RELEASE op")
+            except BaseException as error:  # noqa: BLE001
+                self._blame(op, own, error)
+                if not conn.in_transaction:
+                    # SQLite rolled back all of it: disk full, I/O error.
+                    self._run_apart(batch, own)
+                    return
+                execute("ROLLBACK TO op")
+                execute("RELEASE op")
+        try:
+            self._commit(conn, batch)
+        except sqlite3.IntegrityError:
+            # A deferred constraint: only one by one can it be seen whose.
+            self._writer.leave()
+            self._run_apart(batch, own)
+        except (sqlite3.Error, ChatStoreError) as error:
+            for op in batch:
+                op.error = op.error or _copy(self._writer.translate(error))
+
+    def _run_apart(self, batch: list[Op], own: Op | None) -> None:
+        """Each that has not failed yet in a transaction of its own."""
+        for op in batch:
+            if op.error is None:
+                try:
+                    conn = self._writer.begin(None)
+                except Exception as error:  # noqa: BLE001
+                    op.error = self._writer.translate(error)
+                else:
+                    self._run_one(conn, op, own)
+            op.final = True
+            self._writer.leave()
+
+    def _commit(self, conn: sqlite3.Connection, members: list[Op]) -> None:
+        self._members = members
+        self._writer.commit(conn)
+
+    def _blame(self, op: Op, own: Op | None, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt) and own is not None and op is not own:
+            # It was meant for the leader's thread, not for the work that happened to run.
+            raise error
+        op.error = self._writer.translate(error)
+
+    def _refuse(self, batch: list[Op], error: BaseException) -> None:
+        """No transaction could begin: tasks are told now, threads find out when they lead."""
+        due = time.monotonic() - self._writer.patience
+        waits = isinstance(error, StoreBusyError)
+        with self._mutex:
+            for op in list(self._queue):
+                if op.mail is not None and not (waits and op.since is not None and op.since > due):
+                    self._queue.remove(op)
+                    op.error = _copy(error)
+                    batch.append(op)
+
+    # ------------------------------------------------------------------ ending a turn
+
+    def _give_back(self, batch: list[Op], own: Op | None) -> None:
+        """The leader was interrupted: who is not settled queues again. May be repeated."""
+        if self._writer.committed:
+            for op in self._members:
+                op.final = True
+        again = [op for op in batch if not op.final and op is not own]
+        told = [op for op in batch if op.final or op is own]
+        self._writer.leave()
+        for op in again:
+            op.value = op.error = None
+        with self._mutex:
+            self._queue[:0] = again
+            batch[:] = told
+
+    def _end_turn(self, me: Op | _Lead, batch: list[Op]) -> None:
+        """Passes the lead on and tells the members. May be repeated."""
+        self._writer.leave()
+        with self._mutex:
+            if self._leader is me:
+                self._leader_thread = 0
+                self._name_leader()
+        if self._leader is not None:
+            self._rouse_leader()
+        mails: dict[Mail, list[Op]] = {}
+        for op in batch:
+            op.settled = True
+            if op.mail is None:
+                op.rouse()
+            else:
+                mails.setdefault(op.mail, []).append(op)
+        for mail, ops in mails.items():
+            mail.post(ops)
+
+    # ------------------------------------------------------------------ the crew
+
+    def _rouse_crew(self) -> None:
+        with self._mutex:
+            if self._crew is None:
+                self._crew_wake = threading.Lock()
+                self._crew = threading.Thread(target=self._serve, name="chatstore", daemon=True)
+                self._crew.start()
+            with contextlib.suppress(RuntimeError):
+                self._crew_wake.release()
+
+    def _serve(self) -> None:
+        """Leads for tasks, whose own thread must not wait. Goes when it has idled for a while."""
+        wake = self._crew_wake
+        while True:
+            roused = wake.acquire(timeout=_IDLE_SECONDS)
+            with self._mutex:
+                leads = self._leader is _Lead.CREW
+                if not leads and (not roused or self._leader is _Lead.SHUT):
+                    self._crew = None
+                    return
+            if leads:
+                self._lead(_Lead.CREW, None)
+
+
+def _copy(error: BaseException) -> BaseException:
+    # One exception raised in many threads would collect all their tracebacks.
+    return type(error)(*error.args) if isinstance(error, ChatStoreError) else error

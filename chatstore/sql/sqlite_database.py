@@ -1,0 +1,173 @@
+"""SQLite behind the `Database` interface: one writer, a few readers, one connection in memory."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from typing_extensions import override
+
+from chatstore.errors import StoreReadOnlyError
+from chatstore.sql import faults
+from chatstore.sql.commit import GroupCommit
+from chatstore.sql.conn import Conn
+from chatstore.sql.engine import READERS, Database
+from chatstore.sql.loops import settle
+from chatstore.sql.pool import Pool
+from chatstore.sql.sqlite import Connector, Place, pause, require_file
+from chatstore.sql.writer import Writer
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+T = TypeVar("T")
+
+# How long closing and forking wait for work that runs.
+DRAIN_SECONDS = 10.0
+
+
+class SQLiteDatabase(Database):
+    """One SQLite database, in a file or in memory."""
+
+    dialect = "sqlite"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        require_file(place)
+        self.name = place.name
+        self.place = place
+        self._connector = Connector(place)
+        self._writer = Writer(self._connector)
+        self._commit = GroupCommit(self._writer, place.name)
+        self._readers: Pool[sqlite3.Connection] = Pool(
+            lambda: self._connector.connect("reader"), READERS, place.lock_timeout, place.name
+        )
+        self._closed = False
+
+    @override
+    def read(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
+        if self.place.path is None:
+            return self._read_memory(work)
+        pool = self._readers
+        conn: sqlite3.Connection | None = None
+        try:
+            with pool.mutex:
+                if pool.free:
+                    conn = pool.free[-1]
+                    del pool.free[-1]
+            if conn is None:
+                conn = pool.take()
+            if snapshot:
+                return _in_snapshot(conn, work)
+            return work(cast(Conn, conn))
+        except sqlite3.Error as error:
+            raise self._writer.translate(error) from None
+        finally:
+            if conn is not None:
+                pool.give(conn)
+
+    @override
+    def write(self, work: Callable[[Conn], T]) -> T:
+        if self.place.read_only:
+            raise self._read_only()
+        value: T = self._commit.write(work)
+        return value
+
+    @override
+    async def awrite(self, work: Callable[[Conn], T]) -> T:
+        if self.place.read_only:
+            raise self._read_only()
+        op = self._op(work)
+        self._commit.submit(op)
+        return cast(T, await settle(op, self._commit.withdraw))
+
+    @override
+    @contextlib.contextmanager
+    def exclusive(self) -> "Iterator[sa.Connection]":
+        """Yields an SQLAlchemy connection in a `BEGIN IMMEDIATE`, with foreign keys off.
+
+        Commits at the end of the block, rolls back if it raises. No other write runs meanwhile.
+        """
+        if self.place.read_only:
+            raise self._read_only()
+        with self._commit.alone(self.place.lock_timeout), self._raw_exclusive() as conn:
+            from chatstore.sql.alchemy import transaction
+
+            with transaction(conn, self._writer) as connection:
+                yield connection
+
+    @contextlib.contextmanager
+    def _raw_exclusive(self) -> Iterator[sqlite3.Connection]:
+        writer = self._writer
+        try:
+            held = writer.open()
+            writer.enter()
+            if self.place.path is None:
+                held.execute("PRAGMA foreign_keys=OFF").close()
+                try:
+                    yield held
+                finally:
+                    held.execute("PRAGMA foreign_keys=ON").close()
+            else:
+                with contextlib.closing(self._connector.connect("migration")) as conn:
+                    yield conn
+        finally:
+            writer.leave()
+
+    def checkpoint(self) -> bool:
+        """Moves the log into the file and empties it; False if readers kept it in use."""
+        if self.place.path is None or self.place.read_only:
+            return True
+        deadline = time.monotonic() + self.place.lock_timeout
+        with self._commit.alone(self.place.lock_timeout):
+            writer = self._writer
+            try:
+                conn = writer.open()
+                writer.enter()
+                while True:
+                    with contextlib.closing(conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")) as c:
+                        busy = c.fetchone()[0]
+                    if not busy or time.monotonic() >= deadline:
+                        return not busy
+                    pause()
+            except sqlite3.Error as error:
+                raise writer.translate(error) from None
+            finally:
+                writer.leave()
+
+    def _read_memory(self, work: Callable[[Conn], T]) -> T:
+        writer = self._writer
+        if self._closed:
+            raise faults.closed(self.name)
+        try:
+            writer.enter()
+            # The lock makes it a snapshot.
+            return work(cast(Conn, writer.open()))
+        except sqlite3.Error as error:
+            raise writer.translate(error) from None
+        finally:
+            writer.gate.leave()
+
+    @override
+    def close(self) -> None:
+        self._closed = True
+        self._commit.shut()
+        self._readers.shut(lambda: faults.closed(self.name), time.monotonic() + DRAIN_SECONDS)
+        self._workers.stop()
+        # Last, so that the log is emptied by a connection that may write.
+        self._writer.close(tidy=True)
+
+    def _read_only(self) -> StoreReadOnlyError:
+        return StoreReadOnlyError(
+            f"{self.name}: it was opened for reading only. Open it without read_only to write."
+        )
+
+
+def _in_snapshot(conn: sqlite3.Connection, work: Callable[[Conn], T]) -> T:
+    conn.execute("BEGIN")
+    try:
+        return work(cast(Conn, conn))
+    finally:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")

@@ -1,0 +1,193 @@
+"""The one connection that writes, and its transactions.
+
+Only the thread that leads (see `commit.py`) uses it. Waiting is ours, short and uneven, for up to
+the lock timeout.
+"""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from chatstore.errors import StoreCorruptError
+from chatstore.sql import faults
+from chatstore.sql.lockfile import (
+    BorrowedGate,
+    Gate,
+    LockFile,
+    MemoryGate,
+    OpenGate,
+    has_wal_reset_bug,
+)
+from chatstore.sql.sqlite import Connector, pause
+
+
+class Transactions(Protocol):
+    """What the group commit needs of a writer."""
+
+    def begin(self, since: float | None) -> sqlite3.Connection:
+        """Starts a transaction; `since` is when the caller began to wait, if it did."""
+
+    def commit(self, conn: sqlite3.Connection) -> None:
+        """Makes it durable, or raises the driver's error or ours."""
+
+    @property
+    def committed(self) -> bool:
+        """Whether the transaction is durable, also if an interruption hid the answer."""
+
+    def leave(self) -> None:
+        """Ends whatever is left of it. May be called twice."""
+
+    @property
+    def patience(self) -> float:
+        """The lock timeout in seconds."""
+
+    def translate(self, error: BaseException) -> BaseException:
+        """Our error for a driver's; any other error as it is."""
+
+
+class Writer:
+    """Opens its connection when first used."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._place = connector.place
+        memory = self._place.path is None
+        self.gate: Gate = MemoryGate(self._place.lock_timeout) if memory else OpenGate()
+        self.conn: sqlite3.Connection | None = None
+        # Whether anything was committed, so that closing may tidy up.
+        self.wrote = False
+        self._commit_began = False
+        self._commit_failed = False
+        # After damage was seen, writing on could make it worse.
+        self._damage: str | None = None
+
+    def open(self) -> sqlite3.Connection:
+        """The connection, and with it the gate that its journal mode needs."""
+        if self.conn is None:
+            conn = self._connector.connect("writer")
+            path = self._place.path
+            if self._place.shared:
+                self.gate = BorrowedGate(self._place.lock_timeout, conn)
+            elif path is not None:
+                wal = self._connector.journal_mode(conn) == "wal"
+                bug = has_wal_reset_bug(sqlite3.sqlite_version_info)
+                if not (wal and bug):
+                    self.gate = OpenGate()
+                elif not isinstance(self.gate, LockFile):
+                    self.gate = LockFile(path)
+            self.conn = conn
+        return self.conn
+
+    def begin(self, since: float | None) -> sqlite3.Connection:
+        """Takes the gate and SQLite's write lock; StoreBusyError after the lock timeout."""
+        if self._damage is not None:
+            raise StoreCorruptError(self._damage)
+        self._commit_began = self._commit_failed = False
+        conn = self.conn or self.open()
+        self.enter(since)
+        try:
+            conn.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            self.wait(lambda: conn.execute("BEGIN IMMEDIATE"), since)
+        return conn
+
+    def enter(self, since: float | None = None) -> None:
+        """Takes the gate."""
+        try:
+            if self.gate.enter():
+                return
+            deadline = self._deadline(since)
+            while not self.gate.enter():
+                if time.monotonic() >= deadline:
+                    raise faults.busy(self._place.name, self._place.lock_timeout)
+                pause()
+        except PermissionError:
+            raise faults.unwritable(self._place.name) from None
+        except OSError as error:
+            raise faults.unreachable(self._place.name, error) from None
+
+    def wait(self, step: Callable[[], object], since: float | None = None) -> None:
+        """Repeats a step for as long as others keep the database locked."""
+        deadline: float | None = None
+        while True:
+            try:
+                step()
+            except sqlite3.OperationalError as error:
+                if not faults.is_busy(error):
+                    raise
+                if deadline is None:
+                    deadline = self._deadline(since)
+                if time.monotonic() >= deadline:
+                    raise faults.busy(self._place.name, self._place.lock_timeout) from None
+                pause()
+            else:
+                return
+
+    def commit(self, conn: sqlite3.Connection) -> None:
+        """One COMMIT; with a rollback journal it may have to wait for readers."""
+        self._commit_began = True
+        try:
+            conn.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            # First of all, before a signal can come: `committed` must not take it for a success.
+            self._commit_failed = True
+            if not faults.is_busy(error) or not conn.in_transaction:
+                raise
+            self.wait(lambda: conn.execute("COMMIT"))
+            self._commit_failed = False
+        except BaseException:
+            self._commit_failed = conn.in_transaction
+            raise
+        self.wrote = True
+
+    @property
+    def committed(self) -> bool:
+        """An interruption may come after SQLite's COMMIT and before Python's next step."""
+        conn = self.conn
+        done = self._commit_began and not self._commit_failed
+        return done and conn is not None and not conn.in_transaction
+
+    @property
+    def patience(self) -> float:
+        """The lock timeout in seconds."""
+        return self._place.lock_timeout
+
+    def leave(self) -> None:
+        """Rolls back what was not committed and gives the gate back."""
+        conn = self.conn
+        if conn is not None and conn.in_transaction:
+            self._commit_failed = True
+            with contextlib.suppress(sqlite3.Error):
+                conn.execute("ROLLBACK")
+        self.gate.leave()
+
+    def translate(self, error: BaseException) -> BaseException:
+        """Our error for a driver's. Damage is remembered: nothing is written after it."""
+        if not isinstance(error, sqlite3.Error):
+            return error
+        ours = self._place.translate(error)
+        if isinstance(ours, StoreCorruptError):
+            self._damage = str(ours)
+        return ours
+
+    def close(self, *, tidy: bool) -> None:
+        """Closes the connection. The last one to close a WAL database also empties the log."""
+        conn, self.conn = self.conn, None
+        if conn is not None and not self._place.shared:
+            with contextlib.suppress(sqlite3.Error):
+                if tidy and self.wrote and self._damage is None:
+                    conn.execute("PRAGMA analysis_limit=400").close()
+                    conn.execute("PRAGMA optimize").close()
+            conn.close()
+        self.gate.close()
+
+    def forget(self) -> None:
+        """In a forked child: a file's connection is the parent's; one in memory is our copy."""
+        if self._place.path is not None:
+            self.conn = None
+        self.gate.forget()
+
+    def _deadline(self, since: float | None) -> float:
+        return (time.monotonic() if since is None else since) + self._place.lock_timeout
