@@ -1,0 +1,71 @@
+"""dev.py, which people run before anything else is there."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dev
+
+SOURCE = Path(dev.__file__)
+
+
+def test_it_needs_the_standard_library_only() -> None:
+    tree = ast.parse(SOURCE.read_text("utf-8"))
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    } | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported <= sys.stdlib_module_names
+
+
+def test_an_old_python_can_read_it() -> None:
+    ast.parse(SOURCE.read_text("utf-8"), feature_version=(3, 7))
+
+
+def test_an_old_python_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2))
+    monkeypatch.setattr(shutil, "which", lambda name: name == "python3.12")
+    assert dev.main(["test"]) == 1
+    error = capsys.readouterr().err
+    assert "needs Python 3.11 or newer; this is 3.9" in error
+    assert "run: python3.12 dev.py" in error
+
+
+@pytest.mark.parametrize(("words", "code"), [([], 2), (["nonsense"], 2), (["--help"], 0)])
+def test_it_explains_itself(words: list[str], code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, SOURCE, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert "dev.py test" in done.stdout + done.stderr
+
+
+def test_what_is_installed_is_not_installed_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]")
+    (tmp_path / ".venv-dev").mkdir()
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "STAMP", tmp_path / ".venv-dev" / "installed.json")
+    monkeypatch.setattr(dev, "PYTHON", Path(sys.executable))
+    filled: list[str] = []
+    made: list[bool] = []
+    monkeypatch.setattr(dev, "fill", filled.extend)
+    monkeypatch.setattr(dev, "create", lambda: made.append(True))
+
+    dev.install("a")
+    dev.install("a")
+    dev.install("a", "b")
+    assert (filled, len(made)) == (["a", "b"], 1)
+
+    (tmp_path / "pyproject.toml").write_text("[project] # changed")
+    dev.install("a")
+    assert (filled, len(made)) == (["a", "b", "a"], 2)
