@@ -14,6 +14,8 @@ from chatstore.messages import ChatMessage, Message, NativeMessage, UndecodableM
 from chatstore.records import MADE, Draft, Record, Row
 
 MAX_ID_BYTES = 512
+MAX_PAYLOAD_BYTES = 255 << 20
+"""Of JSON, in a message or in metadata: what is stored must fit into a line of an export."""
 
 _RESULT_ROLES = frozenset(("tool", "function"))
 _PAUSE_FROM = 64  # rows; below, pausing the collector costs more than it saves
@@ -46,9 +48,10 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
             )
     except json_text.NotJSONError as error:
         raise InvalidMessageError(f"{path}: {error}") from None
+    _check_size(payload, path)
     if message.id is not None:
-        _check_id(message.id, path)
-    kind, calls = _derive(shown)
+        check_id(message.id, path)
+    kind, calls = derive(shown)
     created_at = now if message.created_at is None else clock.read(message.created_at)
     return Draft(message.id, name, payload, shown.role, kind, calls, False, created_at)
 
@@ -113,7 +116,7 @@ def faults(key: str, row: Row) -> list[str]:
     message = decode(row)
     if isinstance(message, UndecodableMessage):
         return [f"{key!r}: the message {row.record_id!r} cannot be decoded: {message.error}"]
-    kind, calls = _derive(message)
+    kind, calls = derive(message)
     if (row.role, row.kind, row.tool_call_ids) != (message.role, kind, calls):
         return [f"{key!r}: the columns of message {row.record_id!r} do not fit its payload"]
     return []
@@ -128,9 +131,11 @@ def encode_metadata(metadata: dict[str, Any]) -> str:
     if not isinstance(metadata, dict):
         raise InvalidMessageError(f"metadata is a dict, not {type(metadata).__name__}")
     try:
-        return json_text.dump(metadata, "metadata")
+        text = json_text.dump(metadata, "metadata")
     except json_text.NotJSONError as error:
         raise InvalidMessageError(str(error)) from None
+    _check_size(text, "metadata")
+    return text
 
 
 def same_content(draft: Draft, format: str, payload: str) -> bool:
@@ -158,7 +163,16 @@ def _native(message: NativeMessage) -> tuple[str, ChatMessage]:
         ) from None
 
 
-def _check_id(id: object, path: str) -> None:
+def _check_size(text: str, path: str) -> None:
+    if len(text) > MAX_PAYLOAD_BYTES:
+        raise InvalidMessageError(
+            f"{path} takes {len(text)} bytes as JSON; {MAX_PAYLOAD_BYTES} are allowed: "
+            "keep large data elsewhere, and its address in the message"
+        )
+
+
+def check_id(id: object, path: str) -> None:
+    """Raise unless a caller may give a message this id."""
     if not isinstance(id, str):
         raise InvalidMessageError(f"{path}.id is a str, not {type(id).__name__}")
     if not id or "\0" in id:
@@ -177,8 +191,8 @@ def _check_id(id: object, path: str) -> None:
         raise InvalidMessageError(f"{path}.id takes {size} bytes; {MAX_ID_BYTES} are allowed")
 
 
-def _derive(message: ChatMessage) -> tuple[str | None, str | None]:
-    """Kind and tool-call ids, of a view."""
+def derive(message: ChatMessage) -> tuple[str | None, str | None]:
+    """Kind and tool-call ids, as columns, of a view."""
     blocks, extra = message.blocks, message.additional_kwargs
     if not extra and len(blocks) == 1 and blocks[0]["block_type"] == "text":
         return ("tool_result" if message.role in _RESULT_ROLES else None), None
