@@ -34,12 +34,20 @@ class Database(ABC):
     name: str
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """New threads and locks: at first, and in a forked child."""
         self._mailboxes = Mailboxes()
         self._workers = Workers(READERS)
 
     @abstractmethod
     def read(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
         """Runs work that only reads. With `snapshot`, all its statements see one state."""
+
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[Conn]:
+        """A connection for reading one state, held until the end of the block."""
 
     @abstractmethod
     def write(self, work: Callable[[Conn], T]) -> T:
@@ -60,6 +68,10 @@ class Database(ABC):
     @abstractmethod
     def exclusive(self) -> "AbstractContextManager[sa.Connection]":
         """A transaction for changing the schema, on a connection of its own."""
+
+    @abstractmethod
+    def checkpoint(self) -> bool:
+        """Makes what was deleted gone from the files; False if readers keep it in use."""
 
     @abstractmethod
     def close(self) -> None:

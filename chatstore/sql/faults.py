@@ -192,6 +192,14 @@ def closed(name: str) -> StoreClosedError:
     return StoreClosedError(f"{name}: the store is closed. Open it again with open_store(…).")
 
 
+def forked(name: str) -> StoreUnavailableError:
+    """A copy in a child process, of a database that was in use when it forked."""
+    return StoreUnavailableError(
+        f"{name}: this process was forked while a read or a write was under way, so that it cannot "
+        "use the store. Fork when the store is idle, or start the child with the spawn method."
+    )
+
+
 def unwritable(name: str) -> ChatStoreError:
     """The system does not let us create or lock a file."""
     return _compose(_READ_ONLY, name, "EACCES")

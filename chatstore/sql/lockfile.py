@@ -116,6 +116,11 @@ class BorrowedGate(MemoryGate):
         self._depth = max(0, self._depth - 1)
         super().leave()
 
+    @override
+    def forget(self) -> None:
+        super().forget()
+        self._depth = 0
+
 
 def _keep(conn: sqlite3.Connection) -> Callable[[], None]:
     level, rows, text = conn.isolation_level, conn.row_factory, conn.text_factory

@@ -100,10 +100,12 @@ class Pool(Generic[C]):
 
     def drop(self, conn: C) -> None:
         """Closes a connection that is of no use any more."""
-        with self.mutex:
-            self._open.pop(id(conn), None)
         with contextlib.suppress(Exception):
             conn.close()
+        # After that: a fork must not come while SQLite holds a lock of its own, which the child
+        # would find taken for ever.
+        with self.mutex:
+            self._open.pop(id(conn), None)
 
     def freeze(self, deadline: float) -> bool:
         """Closes all, waiting for those in use; False if some are in use still."""
@@ -128,6 +130,10 @@ class Pool(Generic[C]):
             if isinstance(self.free, _Drain) and self._refusal is None:
                 self.free = []
             self._returned.notify_all()
+
+    def inherited(self) -> list[object]:
+        """All that are open."""
+        return list(self._open.values())
 
     def shut(self, refusal: Callable[[], ChatStoreError], deadline: float) -> None:
         """Closes all for good. What is in use beyond the deadline is closed when it comes back."""

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from chatstore.errors import ChatStoreError, StoreUnavailableError
 from chatstore.sql import faults
 from chatstore.sql.files import create_private, is_remote
+from chatstore.sql.fork import is_tainted
 
 Durability = Literal["full", "normal"]
 Role = Literal["writer", "reader", "migration"]
@@ -58,9 +59,15 @@ class Connector:
         self.place = place
         self.remote = place.path is not None and is_remote(place.path)
         self._warned = False
+        # What the last writer's connection found.
+        self.wal = False
+        # In a child that was forked while the database was in use.
+        self.lost = False
 
     def connect(self, role: Role) -> sqlite3.Connection:
         """A new connection, set up for its role. Raises our errors."""
+        if self.lost or is_tainted(self.place.path):
+            raise faults.forked(self.place.name)
         try:
             conn = self._open()
             try:
@@ -102,10 +109,9 @@ class Connector:
         if sys.version_info >= (3, 12):
             conn.autocommit = sqlite3.LEGACY_TRANSACTION_CONTROL
         wal = False
+        conn.execute(f"PRAGMA busy_timeout={_BUSY_MS}").close()
         if role != "reader" and place.path is not None and not place.read_only:
-            wal = self._choose_journal(conn, place.path)
-        # In WAL mode a writer waits in our own loop only; a rollback journal's COMMIT waits too.
-        conn.execute(f"PRAGMA busy_timeout={0 if wal and role == 'writer' else _BUSY_MS}").close()
+            wal = self.wal = self._choose_journal(conn, place.path)
         # A rollback journal with NORMAL may be corrupted by a power cut.
         full = place.durability == "full" or not wal
         conn.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}").close()
@@ -121,6 +127,9 @@ class Connector:
             conn.execute("PRAGMA checkpoint_fullfsync=ON").close()
         if role == "reader" and place.path is not None:
             conn.execute("PRAGMA query_only=ON").close()
+        # Last, since the statements above may have to wait for a process that opens or closes. In
+        # WAL mode a writer waits in our own loop only; a rollback journal's COMMIT waits too.
+        conn.execute(f"PRAGMA busy_timeout={0 if wal and role == 'writer' else _BUSY_MS}").close()
 
     def _choose_journal(self, conn: sqlite3.Connection, path: Path) -> bool:
         """Sets WAL, or a rollback journal where WAL cannot work; whether it is WAL."""

@@ -4,15 +4,18 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from typing_extensions import override
 
-from chatstore.errors import StoreReadOnlyError
+from chatstore.errors import ConflictError, StoreReadOnlyError
 from chatstore.sql import faults
 from chatstore.sql.commit import GroupCommit
 from chatstore.sql.conn import Conn
 from chatstore.sql.engine import READERS, Database
+from chatstore.sql.files import replaced_file
+from chatstore.sql.fork import DRAIN_SECONDS, protect, taint
 from chatstore.sql.loops import settle
 from chatstore.sql.pool import Pool
 from chatstore.sql.sqlite import Connector, Place, pause, require_file
@@ -22,9 +25,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 T = TypeVar("T")
-
-# How long closing and forking wait for work that runs.
-DRAIN_SECONDS = 10.0
 
 
 class SQLiteDatabase(Database):
@@ -44,6 +44,8 @@ class SQLiteDatabase(Database):
             lambda: self._connector.connect("reader"), READERS, place.lock_timeout, place.name
         )
         self._closed = False
+        self._held: contextlib.AbstractContextManager[None] | None = None
+        protect(self)
 
     @override
     def read(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
@@ -66,6 +68,27 @@ class SQLiteDatabase(Database):
         finally:
             if conn is not None:
                 pool.give(conn)
+
+    @override
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Conn]:
+        if self.place.path is None:
+            # The one connection must not be held while its owner does other things.
+            copy = sqlite3.connect(":memory:", isolation_level=None)
+            with contextlib.closing(copy):
+                self._read_memory(lambda conn: cast(sqlite3.Connection, conn).backup(copy))
+                yield cast(Conn, copy)
+            return
+        conn = self._readers.take()
+        try:
+            conn.execute("BEGIN")
+            yield cast(Conn, conn)
+        except sqlite3.Error as error:
+            raise self._writer.translate(error) from None
+        finally:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+            self._readers.give(conn)
 
     @override
     def write(self, work: Callable[[Conn], T]) -> T:
@@ -115,6 +138,7 @@ class SQLiteDatabase(Database):
         finally:
             writer.leave()
 
+    @override
     def checkpoint(self) -> bool:
         """Moves the log into the file and empties it; False if readers kept it in use."""
         if self.place.path is None or self.place.read_only:
@@ -135,6 +159,32 @@ class SQLiteDatabase(Database):
                 raise writer.translate(error) from None
             finally:
                 writer.leave()
+
+    def backup(self, path: Path, *, overwrite: bool = False) -> None:
+        """Writes a consistent, compact copy, readable by its owner only, while writers go on.
+
+        Raises:
+            ConflictError: There is a file of that name, and `overwrite` is not set.
+            StoreFullError: There is no room for the copy; nothing is left of it.
+        """
+        target = path.resolve()
+        if target == self.place.path:
+            message = f"{self.name}: a database cannot be its own backup. Choose another path."
+            raise ConflictError(message)
+        if target.exists() and not overwrite:
+            message = f"{path}: the file exists. Choose another name, or ask for overwriting."
+            raise ConflictError(message)
+        with replaced_file(target) as temporary:
+            if self.place.path is None:
+                self._read_memory(lambda conn: conn.execute("VACUUM INTO ?", (str(temporary),)))
+                return
+            # Not one of the pool's: they refuse to write, even into another file.
+            with contextlib.closing(self._connector.connect("reader")) as conn:
+                try:
+                    conn.execute("PRAGMA query_only=OFF").close()
+                    conn.execute("VACUUM INTO ?", (str(temporary),)).close()
+                except sqlite3.Error as error:
+                    raise faults.from_sqlite(error, str(path), target) from None
 
     def _read_memory(self, work: Callable[[Conn], T]) -> T:
         writer = self._writer
@@ -157,6 +207,47 @@ class SQLiteDatabase(Database):
         self._workers.stop()
         # Last, so that the log is emptied by a connection that may write.
         self._writer.close(tidy=True)
+
+    def freeze(self, deadline: float) -> bool:
+        """Before a fork: see `fork.py`."""
+        if self._closed:
+            return True
+        held = self._commit.alone(max(0.0, deadline - time.monotonic()))
+        held.__enter__()
+        self._held = held
+        if self.place.path is None:
+            return self._writer.gate.enter()
+        self._writer.close(tidy=False)
+        return self._readers.freeze(deadline)
+
+    def thaw(self) -> None:
+        """After a fork, in the parent."""
+        held, self._held = self._held, None
+        if self.place.path is None and held is not None:
+            self._writer.gate.leave()
+        self._readers.thaw()
+        if held is not None:
+            held.__exit__(None, None, None)
+
+    def rebirth(self, *, clean: bool) -> None:
+        """After a fork, in the child."""
+        self._held = None
+        writer = self._writer
+        if not clean:
+            self._connector.lost = True
+            taint(
+                self.place.path,
+                [*self._readers.inherited(), *([writer.conn] if writer.conn else [])],
+            )
+            writer.conn = None
+        elif self.place.path is None:
+            writer.gate.leave()
+        writer.forget()
+        self._commit.reset()
+        self._readers.reset()
+        self.renew()
+        if self._closed:
+            self.close()
 
     def _read_only(self) -> StoreReadOnlyError:
         return StoreReadOnlyError(

@@ -71,7 +71,7 @@ class Writer:
             if self._place.shared:
                 self.gate = BorrowedGate(self._place.lock_timeout, conn)
             elif path is not None:
-                wal = self._connector.journal_mode(conn) == "wal"
+                wal = self._connector.wal
                 bug = has_wal_reset_bug(sqlite3.sqlite_version_info)
                 if not (wal and bug):
                     self.gate = OpenGate()
