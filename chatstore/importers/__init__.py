@@ -1,0 +1,90 @@
+"""Foreign chat formats, read into a store: all of a file or nothing.
+
+Each module here knows one format, as a pure function from a file to conversations; none knows a
+store. `import_file` brings them together.
+"""
+
+import os
+from dataclasses import dataclass
+
+from chatstore.errors import TransferError
+from chatstore.importers.registry import NAMES, OWN, find, guess, total
+from chatstore.importers.source import Source
+from chatstore.importers.talks import Taker
+from chatstore.store import ChatStore
+from chatstore.transfer import OnConflict, Progress, TransferReport
+
+__all__ = ["NAMES", "OWN", "ImportReport", "import_file"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import stored.
+
+    Attributes:
+        importer: The name of the importer that read the file.
+        conversations: How many conversations were stored.
+        messages: How many messages were stored.
+        skipped: How many conversations were left alone, for their keys exist.
+        empty: How many conversations of the file held no message, and so cannot exist.
+    """
+
+    importer: str
+    conversations: int
+    messages: int
+    skipped: int = 0
+    empty: int = 0
+
+
+def import_file(
+    store: ChatStore,
+    path: str | os.PathLike[str],
+    importer: str | None = None,
+    *,
+    on_conflict: OnConflict = "error",
+    key_prefix: str | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Read a file of chats into a store, all of it or nothing.
+
+    Args:
+        store: Where the conversations go.
+        path: The file; plain or gzipped, for the exports of ChatGPT and Claude also their zip.
+        importer: One of `NAMES`; `None`: what the file asks for, where that is certain.
+        on_conflict: As in `ChatStore.import_json`.
+        key_prefix: What keys begin with; `None`: nothing for files that name their conversations,
+            else the file's name.
+        progress: Called now and then with the messages done and, if known, those in all.
+
+    Raises:
+        TransferError: The file is missing, broken, or of no known kind; a key exists. The text
+            names the line. The store is as it was.
+
+    Example:
+        >>> import json, pathlib, tempfile
+        >>> from chatstore import open_store
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "train.jsonl"
+        >>> _ = path.write_text(json.dumps({"messages": [{"role": "user", "content": "Hello"}]}))
+        >>> with open_store("memory://") as store:
+        ...     import_file(store, path).importer, store.get_keys()
+        ('openai', ['train:000001'])
+    """
+    source = Source(path)
+    if importer is None:
+        importer = guess(source)
+    if importer == OWN:
+        if key_prefix is not None:
+            raise TransferError("files of chatstore name their keys; leave out the key prefix")
+        return _summary(
+            OWN, store.import_json(source.path, on_conflict=on_conflict, progress=progress), 0
+        )
+    if importer not in NAMES:
+        raise TransferError(f"no importer is called {importer!r}; known are {', '.join(NAMES)}")
+    module = find(importer)
+    taker = Taker(source.path, progress, total(module, source))
+    report = store._restore(lambda: taker.stream(module.read(source, key_prefix)), on_conflict)
+    return _summary(importer, report, taker.empty)
+
+
+def _summary(importer: str, report: TransferReport, empty: int) -> ImportReport:
+    return ImportReport(importer, report.conversations, report.messages, report.skipped, empty)

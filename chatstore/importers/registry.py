@@ -1,0 +1,75 @@
+"""Which importers there are, and which one a file asks for."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from chatstore.errors import TransferError
+from chatstore.importers.source import Source
+from chatstore.importers.talks import Talk
+
+OWN = "chatstore"
+"""Our own files and LlamaIndex's, which `ChatStore.import_json` reads."""
+
+
+class Importer(Protocol):
+    """A module of this folder."""
+
+    NAME: str
+    SUMMARY: str
+
+    @staticmethod
+    def recognise(first: Any) -> bool:
+        """Whether a file whose first row (or whole document) this is, is surely of this kind."""
+
+    @staticmethod
+    def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
+        """The conversations of a file."""
+
+
+_MODULES = {
+    "chatgpt": "chatstore.importers.chatgpt",
+    "chitchat": "chatstore.importers.chitchat",
+    "claude": "chatstore.importers.claude",
+    "openai": "chatstore.importers.openai",
+    "sharegpt": "chatstore.importers.sharegpt",
+}
+NAMES = (OWN, *_MODULES)
+"""What `--from` takes."""
+
+
+def find(name: str) -> Importer:
+    """The importer of that name."""
+    return cast(Importer, import_module(_MODULES[name]))
+
+
+def total(importer: Importer, source: Source) -> int | None:
+    """How many messages a file holds, where its importer can tell without reading it twice."""
+    count = getattr(importer, "total", None)
+    return None if count is None else int(count(source))
+
+
+def guess(source: Source) -> str:
+    """The name of the importer that a file asks for.
+
+    Raises:
+        TransferError: It cannot be read, or could be anything.
+    """
+    if source.archived:
+        source.member = "conversations"
+    first = source.first
+    if _is_own(first):
+        return OWN
+    found = [name for name in _MODULES if find(name).recognise(first)]
+    if len(found) != 1:
+        raise TransferError(
+            f"{source.path}: it is not certain what kind of file this is; say it with "
+            f"--from ({', '.join(NAMES)})"
+        )
+    return found[0]
+
+
+def _is_own(first: Any) -> bool:
+    return isinstance(first, dict) and (
+        first.get("format") == OWN or isinstance(first.get("store"), dict)
+    )
