@@ -16,9 +16,10 @@ MAX_DEPTH = 64
 quote = encode_basestring_ascii
 """A str as a JSON string of ASCII characters."""
 
-_encode = json.JSONEncoder(
+encode = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
+"""A value that is known to be JSON as its text; `dump` looks first."""
 
 
 class NotJSONError(ValueError):
@@ -37,7 +38,7 @@ def dump(value: Any, path: str) -> str:
     """
     _check(value, path, 0)
     try:
-        return _encode(value)
+        return encode(value)
     except ValueError:  # an integer of more digits than Python prints
         raise NotJSONError(f"{path} holds an integer that is too long to print") from None
 
