@@ -13,6 +13,11 @@ Status = Literal["active", "archived"]
 STATUSES: tuple[Status, ...] = ("active", "archived")
 
 
+def made_id(conversation: int | str, serial: int) -> str:
+    """The id of a record whose message came without one."""
+    return f"{MADE}{conversation}-{serial}"
+
+
 class Draft(NamedTuple):
     """A message, encoded, on its way into a store; `created_at` in microseconds since 1970."""
 
@@ -48,7 +53,7 @@ class Row(NamedTuple):
     @property
     def record_id(self) -> str:
         """The caller's id, or else the one that the store made."""
-        return f"{MADE}{self.conversation}-{self.serial}" if self.id is None else self.id
+        return made_id(self.conversation, self.serial) if self.id is None else self.id
 
     @property
     def draft(self) -> Draft:

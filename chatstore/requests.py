@@ -79,6 +79,7 @@ def count_messages(key: str, status: Status | None) -> ops.Count:
 def get_keys(prefix: str, after: str | None, limit: int | None) -> ops.ListKeys:
     """List keys."""
     limit = None if limit is None else arguments.check_count("limit", limit)
+    after = None if after is None else arguments.check_prefix(after)
     return ops.ListKeys(arguments.check_prefix(prefix), after, limit)
 
 
@@ -87,6 +88,8 @@ def get_conversations(
 ) -> ops.ListConversations:
     """List conversations."""
     arguments.check_order(order)
+    if after is not None and not isinstance(after, Conversation):
+        after = arguments.check_key(after)
     limit = None if limit is None else arguments.check_count("limit", limit)
     return ops.ListConversations(order, arguments.check_prefix(prefix), after, limit)
 

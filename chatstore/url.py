@@ -119,8 +119,8 @@ def open_async_store(
 
 def _kind(url: str | os.PathLike[str]) -> _Kind:
     text = os.fspath(url)
-    if not isinstance(text, str) or not text:
-        raise ValueError("a store's URL is a str that is not empty, such as 'chat.db'")
+    if not text:
+        raise ValueError("a store's URL is empty; a path such as 'chat.db' will do")
     scheme, found, _ = text.partition("://")
     if not found:
         return "sql"  # the path of a SQLite file

@@ -1,0 +1,88 @@
+"""`AsyncSQLChatStore`: the same store, for callers that await."""
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from chatstore import operations as ops
+from chatstore.aio import AsyncChatStore
+from chatstore.settle import in_thread
+from chatstore.sql.carry import LONG, READS
+from chatstore.sql.reading import needs_snapshot
+from chatstore.sql.store import RACES, SQLChatStore
+from chatstore.sql.turn import Raced
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+T = TypeVar("T")
+
+
+class AsyncSQLChatStore(AsyncChatStore):
+    """`SQLChatStore` for callers that await. Tasks, and event loops, share one.
+
+    An operation runs whole in a worker thread; those that write at once share a commit. A write
+    that is cancelled is settled before the cancellation arrives. The database is opened by
+    `async with`, or by the first call.
+
+    Args:
+        url: As in `SQLChatStore`.
+        **options: Those of `SQLChatStore`.
+
+    Raises:
+        ValueError: As in `SQLChatStore`; its other errors come from the first call.
+
+    Example:
+        >>> import asyncio
+        >>> from chatstore import ChatMessage
+        >>> async def main():
+        ...     async with AsyncSQLChatStore("sqlite://") as store:
+        ...         _ = await store.add_message("user1", ChatMessage("Hello"))
+        ...         return await store.count_messages("user1")
+        >>> asyncio.run(main())
+        1
+    """
+
+    def __init__(self, url: "str | os.PathLike[str] | sa.URL | sa.Engine", **options: Any) -> None:
+        self._store = SQLChatStore(url, **options, open=False)
+        self._strict = self._store._strict
+        self._opening = threading.Lock()
+        self._opened = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._store._database.name!r})"
+
+    async def __aenter__(self) -> Self:
+        if not self._opened:
+            await in_thread(self._open)
+        return self
+
+    async def close(self) -> None:
+        """Let go of files and connections. Closing twice is fine."""
+        await self._store._database.aclose()
+
+    def _open(self) -> None:
+        with self._opening:
+            if not self._opened:
+                self._store._open()
+                self._opened = True
+
+    async def _execute(self, operation: ops.Operation[T]) -> T:
+        if not self._opened:
+            await in_thread(self._open)
+        store, database = self._store, self._store._database
+        kind = type(operation)
+        if kind in READS:
+            work = store._reading(operation)
+            return await database.aread(work, snapshot=needs_snapshot(operation))
+        if kind in LONG:
+            return await in_thread(store._execute, operation)
+        for _ in range(RACES):
+            try:
+                return await database.awrite(store._writing(operation))
+            except Raced:
+                continue
+        raise store._lost_races()
+
+    def _blocking(self) -> SQLChatStore:
+        return self._store

@@ -1,0 +1,38 @@
+"""From an operation to the function that carries it out in a turn."""
+
+from collections.abc import Callable
+from typing import Any
+
+from chatstore import operations as ops
+from chatstore.sql import checking, reading, upkeep, writing
+from chatstore.sql.turn import Turn
+
+_Carry = Callable[[Turn, Any], Any]
+
+READS: dict[type[ops.Operation[Any]], _Carry] = {
+    ops.Read: reading.read,
+    ops.ReadAfter: reading.read_after,
+    ops.Count: reading.count,
+    ops.ListKeys: reading.list_keys,
+    ops.ListConversations: reading.list_conversations,
+    ops.Describe: reading.describe,
+    ops.Check: lambda turn, _: checking.check(turn),
+}
+
+WRITES: dict[type[ops.Operation[Any]], _Carry] = {
+    ops.Append: writing.append,
+    ops.Insert: writing.insert,
+    ops.Replace: writing.replace,
+    ops.Update: writing.update,
+    ops.DeleteAt: writing.delete_at,
+    ops.Delete: writing.delete,
+    ops.Archive: writing.archive,
+    ops.SetMetadata: writing.set_metadata,
+    ops.SetTTL: writing.set_ttl,
+    ops.Copy: upkeep.copy,
+    ops.PurgeExpired: lambda turn, _: upkeep.purge(turn),
+    ops.Erase: upkeep.remove,
+}
+
+LONG: frozenset[type[ops.Operation[Any]]] = frozenset((ops.PurgeExpired, ops.Erase))
+"""Writes that take more than their one transaction."""

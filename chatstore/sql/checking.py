@@ -1,0 +1,73 @@
+"""Looking for damage: in the database file, in order and counts, in messages."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from chatstore import codec
+from chatstore.records import CheckReport, Row
+from chatstore.sql.models import BLOCK, GAP
+from chatstore.sql.places import regular_rows
+from chatstore.sql.transfer import rows_of
+from chatstore.sql.turn import Held, Turn
+
+
+def check(turn: Turn) -> CheckReport:
+    """`ops.Check`; the turn must see one state."""
+    problems = list(_database(turn))
+    conversations = messages = 0
+    for key, *row in turn.rows(turn.sql.held, namespace=turn.namespace):
+        held = Held(*row)
+        conversations += 1
+        messages += held.count
+        problems += _conversation(turn, key, held)
+    (lost,) = turn.row(turn.sql.orphans)
+    if lost:
+        problems.append(f"{lost} messages belong to no conversation")
+    return CheckReport(conversations, messages, problems)
+
+
+def _database(turn: Turn) -> Iterator[str]:
+    if turn.dialect == "sqlite":
+        for (line,) in turn.rows("PRAGMA quick_check(20)"):
+            if line != "ok":
+                yield f"the database file: {line}"
+        for table, *_ in turn.rows("PRAGMA foreign_key_check"):
+            yield f"a row of {table} belongs to nothing"
+
+
+def _conversation(turn: Turn, key: str, held: Held) -> Iterator[str]:
+    blocks: Counter[int] = Counter()
+    serials: set[int] = set()
+    archived = 0
+    last = None
+    edited = dict(turn.rows(turn.sql.blocks, conversation_id=held.conversation_id))
+    for row in rows_of(turn, held.conversation_id):
+        last = row.ordinal
+        blocks[last // BLOCK] += 1
+        serials.add(row.serial)
+        archived += bool(row.archived)
+        yield from codec.faults(key, row)
+        yield from _place(key, held, row, edited)
+    count = blocks.total()
+    if (count, archived) != (held.count, held.archived):
+        yield (
+            f"{key!r}: {count} messages, {archived} of them archived, are stored; "
+            f"{held.count} and {held.archived} are noted"
+        )
+    if last is not None and last >= held.next_ordinal:
+        yield f"{key!r}: the last ordinal is not below the next one"
+    if len(serials) != count or (serials and max(serials) > held.revision):
+        yield f"{key!r}: serials recur, or are above the revision"
+    first = min([*blocks, *edited, held.base])
+    for block in range(first, held.next_ordinal // BLOCK + 1):
+        expected = regular_rows(held, block) + edited.get(block, 0)
+        if blocks[block] != expected:
+            yield f"{key!r}: block {block} holds {blocks[block]} messages; {expected} are noted"
+
+
+def _place(key: str, held: Held, row: Row, edited: dict[int, int]) -> Iterator[str]:
+    block = row.ordinal // BLOCK
+    if block not in edited and (row.ordinal % GAP or block < held.base):
+        yield f"{key!r}: message {row.record_id!r} is out of place in block {block}"
+    if held.active_from is not None and row.ordinal < held.active_from and not row.archived:
+        yield f"{key!r}: message {row.record_id!r} is active where all are archived"

@@ -1,0 +1,339 @@
+"""Every statement of the store, built of the models, compiled when first used, once per dialect.
+
+A statement is named for what it does, and its parameters for what they are; those of
+`add_message` are positional, in the order of `Row`, for batches of tuples are what drivers take
+fastest. Reading statements result in rows in the order of `chatstore.records.Row`.
+"""
+
+from collections.abc import Callable
+from functools import cache, cached_property
+from typing import Any
+
+from sqlalchemy import (
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import ClauseElement, ColumnElement
+
+from chatstore import records
+from chatstore.sql.models import GAP, Block, Conversation, Message
+
+C, M, B = Conversation, Message, Block
+
+EVERYTHING = 1 << 62
+"""A limit that limits nothing, in both dialects; also above every ordinal and every time."""
+
+_CONTENT = [getattr(M, name) for name in records.Row._fields[3:]]
+_ROW = [M.conversation_id, M.ordinal, M.serial, *_CONTENT]
+_HELD = [
+    *(C.id, C.next_ordinal, C.base, C.count, C.archived, C.active_from),
+    *(C.revision, C.ttl, C.expires_at),
+]
+_DESCRIPTION = [
+    *(C.key, C.count, C.created_at, C.updated_at, C.expires_at, C.ttl, C.metadata_),
+    *(C.id, C.revision),
+]
+
+_p = bindparam
+_ZERO: ColumnElement[Any] = literal_column("0")
+_ONE: ColumnElement[Any] = literal_column("1")
+
+
+def _named() -> ColumnElement[bool]:
+    return and_(C.namespace == _p("namespace"), C.key == _p("key"))
+
+
+def _live() -> ColumnElement[bool]:
+    return or_(C.expires_at.is_(None), C.expires_at > _p("now"))
+
+
+def _mine() -> ColumnElement[bool]:
+    return C.namespace == _p("namespace")
+
+
+def _between() -> ColumnElement[bool]:
+    return and_(C.key >= _p("low"), C.key < _p("high"))
+
+
+def _here() -> ColumnElement[bool]:
+    return M.conversation_id == _p("conversation_id")
+
+
+def _by_key() -> Select[Any]:
+    live_id = select(C.id).where(_named(), _live()).scalar_subquery()
+    return select(*_ROW).where(M.conversation_id == live_id)
+
+
+def _up(rows: Select[Any], limit: Any = None, skip: Any = _ZERO) -> Select[Any]:
+    return rows.order_by(M.ordinal).limit(_p("n") if limit is None else limit).offset(skip)
+
+
+def _down(rows: Select[Any], limit: Any = None, skip: Any = _ZERO) -> Select[Any]:
+    return rows.order_by(M.ordinal.desc()).limit(_p("n") if limit is None else limit).offset(skip)
+
+
+def _sql(
+    build: Callable[["Statements"], ClauseElement], *, positional: bool = False
+) -> "cached_property[str]":
+    return cached_property(lambda self: self.compile(build(self), positional=positional))
+
+
+class Statements:
+    """The SQL of one dialect, as text."""
+
+    def __init__(self, dialect: str, schema: str | None) -> None:
+        self.dialect = dialect
+        self.insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
+        self._dialect = sqlite.dialect if dialect == "sqlite" else postgresql.dialect
+        self._styles = ("named", "qmark") if dialect == "sqlite" else ("pyformat", "format")
+        self._schema = schema
+
+    def compile(self, statement: ClauseElement, *, positional: bool = False) -> str:
+        """The statement as text."""
+        options: dict[str, Any] = {}
+        if self._schema is not None:
+            options["schema_translate_map"] = {None: self._schema}
+            options["render_schema_translate"] = True
+        dialect = self._dialect(paramstyle=self._styles[positional])
+        return str(statement.compile(dialect=dialect, **options))
+
+    # Appending: the conversation's row is the lock, and gives out ordinals and serials.
+
+    def _allocate(self) -> ClauseElement:
+        new = self.insert(C).values(
+            namespace=_p("namespace"),
+            key=_p("key"),
+            next_ordinal=_p("span"),
+            count=_p("n"),
+            revision=_p("n"),
+            created_at=_p("now"),
+            updated_at=_p("now"),
+            ttl=_p("ttl"),
+            expires_at=_p("expires_at"),
+        )
+        kept = new.on_conflict_do_update(
+            index_elements=[C.namespace, C.key],
+            set_={
+                "next_ordinal": C.next_ordinal + new.excluded.next_ordinal,
+                "count": C.count + new.excluded.count,
+                "revision": C.revision + new.excluded.revision,
+                "updated_at": new.excluded.updated_at,
+                "expires_at": new.excluded.updated_at + C.ttl,
+            },
+            where=_live(),
+        )
+        return kept.returning(C.id, C.next_ordinal, C.revision)  # type: ignore[no-any-return]
+
+    allocate = _sql(_allocate)
+    add_message = _sql(
+        lambda _: insert(M).values({name.key: _p(name.key) for name in _ROW}), positional=True
+    )
+
+    # Reading by key
+
+    all = _sql(lambda _: _by_key().order_by(M.ordinal))
+    last = _sql(lambda _: _down(_by_key()))
+    last_of_status = _sql(lambda _: _down(_by_key().where(M.archived == _p("archived"))))
+
+    def _after(self) -> ClauseElement:
+        # A row may have been renumbered since it was read: look where it was, else search it.
+        row = select(M.ordinal).where(_here(), M.serial == _p("serial"))
+        there = row.where(M.ordinal == _p("ordinal")).scalar_subquery()
+        place = func.coalesce(there, row.scalar_subquery(), _p("ordinal"))
+        return _up(_by_key().where(_here(), M.ordinal > place))
+
+    after = _sql(_after)
+
+    # Messages of a conversation whose id is known
+
+    from_ordinal = _sql(lambda _: _up(select(*_ROW).where(_here(), M.ordinal >= _p("ordinal"))))
+    from_end = _sql(lambda _: _down(select(*_ROW).where(_here()), skip=_p("skip")))
+    slice_of_status = _sql(
+        lambda _: _up(
+            select(*_ROW).where(_here(), M.archived == _p("archived"), M.ordinal >= _p("ordinal")),
+            skip=_p("skip"),
+        )
+    )
+    at_ordinal = _sql(lambda _: select(*_ROW).where(_here(), M.ordinal == _p("ordinal")))
+    by_id = _sql(lambda _: select(M.ordinal, M.format, M.payload).where(_here(), M.id == _p("id")))
+    change_message = _sql(
+        lambda _: (
+            update(M)
+            .where(_here(), M.ordinal == _p("ordinal"))
+            .values({column.key: _p(f"new_{column.key}") for column in _CONTENT})
+        )
+    )
+    archive = _sql(
+        lambda _: (
+            update(M)
+            .where(_here(), M.ordinal.between(_p("first"), _p("last")))
+            .values(archived=true())
+        )
+    )
+    count_archived = _sql(
+        lambda _: (
+            update(C)
+            .where(C.id == _p("conversation_id"))
+            .values(
+                archived=select(func.count())
+                .select_from(M)
+                .where(_here(), M.archived.is_(true()))
+                .scalar_subquery()
+            )
+        )
+    )
+    delete_message = _sql(lambda _: delete(M).where(_here(), M.ordinal == _p("ordinal")))
+    delete_before = _sql(lambda _: delete(M).where(_here(), M.ordinal < _p("ordinal")))
+
+    def _copy_messages(self) -> ClauseElement:
+        place = func.row_number().over(order_by=M.ordinal).label("place")
+        old = _up(select(*_CONTENT, place).where(_here())).subquery()
+        content = [old.c[column.key] for column in _CONTENT]
+        ordinal = (old.c.place - _ONE) * literal_column(str(GAP))
+        new = select(_p("to_id"), ordinal, old.c.place, *content)
+        return insert(M).from_select([column.key for column in _ROW], new)
+
+    copy_messages = _sql(_copy_messages)
+
+    # Places: from idx to ordinal, and room between two; see `places`
+
+    ordinal_from_start = _sql(lambda _: _up(select(M.ordinal).where(_here()), _ONE, _p("skip")))
+    ordinal_from_end = _sql(lambda _: _down(select(M.ordinal).where(_here()), _ONE, _p("skip")))
+    ordinals_up = _sql(
+        lambda _: _up(
+            select(M.ordinal).where(_here(), M.ordinal >= _p("low"), M.ordinal < _p("high")),
+            skip=_p("skip"),
+        )
+    )
+    ordinals_down = _sql(
+        lambda _: _down(
+            select(M.ordinal).where(_here(), M.ordinal >= _p("low"), M.ordinal < _p("high"))
+        )
+    )
+    move_message = _sql(
+        lambda _: update(M).where(_here(), M.ordinal == _p("old")).values(ordinal=_p("new"))
+    )
+    blocks = _sql(
+        lambda _: (
+            select(B.block, B.delta)
+            .where(B.conversation_id == _p("conversation_id"))
+            .order_by(B.block)
+        )
+    )
+
+    def _change_block(self) -> ClauseElement:
+        new = self.insert(B).values(
+            conversation_id=_p("conversation_id"), block=_p("block"), delta=_p("delta")
+        )
+        return new.on_conflict_do_update(  # type: ignore[no-any-return]
+            index_elements=[B.conversation_id, B.block],
+            set_={"delta": B.delta + new.excluded.delta},
+        )
+
+    change_block = _sql(_change_block)
+    delete_blocks = _sql(
+        lambda _: delete(B).where(B.conversation_id == _p("conversation_id"), B.block < _p("base"))
+    )
+
+    # Conversations
+
+    lock = _sql(lambda _: select(*_HELD).where(_named()).with_for_update())
+    find = _sql(lambda _: select(*_HELD).where(_named(), _live()))
+    describe = _sql(lambda _: select(*_DESCRIPTION).where(_named(), _live()))
+    add_conversation = _sql(
+        lambda _: (
+            insert(C)
+            .values({c.key: _p(c.key) for c in C.__table__.columns if c.key != "id"})
+            .returning(C.id)
+        )
+    )
+    save = _sql(
+        lambda _: (
+            update(C)
+            .where(C.id == _p("conversation_id"))
+            .values({c.key: _p(c.key) for c in [*_HELD[1:], C.updated_at]})
+        )
+    )
+    settle = _sql(
+        lambda _: (
+            update(C)
+            .where(C.id == _p("conversation_id"))
+            .values(
+                count=_p("count"),
+                archived=_p("archived"),
+                next_ordinal=_p("next_ordinal"),
+                revision=_p("count"),
+            )
+        )
+    )
+    set_metadata = _sql(
+        lambda _: (
+            update(C).where(C.id == _p("conversation_id")).values({C.metadata_: _p("metadata")})
+        )
+    )
+    delete_conversation = _sql(lambda _: delete(C).where(C.id == _p("conversation_id")))
+    keys = _sql(
+        lambda _: (
+            select(C.key)
+            .where(_mine(), _live(), _between())
+            .order_by(C.key)
+            .limit(_p("n"))
+            .offset(_ZERO)
+        )
+    )
+    by_key = _sql(
+        lambda _: (
+            select(*_DESCRIPTION)
+            .where(_mine(), _live(), _between())
+            .order_by(C.key)
+            .limit(_p("n"))
+            .offset(_ZERO)
+        )
+    )
+
+    def _recent(self) -> Select[Any]:
+        behind = tuple_(C.updated_at, C.key) < tuple_(_p("updated_at"), _p("key"))
+        rows: Select[Any] = select(*_DESCRIPTION).where(_mine(), _live(), behind)
+        rows = rows.order_by(C.updated_at.desc(), C.key.desc())
+        return rows.limit(_p("n")).offset(_ZERO)
+
+    recent = _sql(_recent)
+    recent_between = _sql(lambda self: self._recent().where(_between()))
+
+    # Upkeep
+
+    expired = _sql(
+        lambda _: (
+            select(C.id)
+            .where(_mine(), C.expires_at <= _p("now"))
+            .limit(_p("n"))
+            .offset(_ZERO)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    totals = _sql(
+        lambda _: select(func.count(), func.coalesce(func.sum(C.count), _ZERO)).where(
+            _mine(), _live()
+        )
+    )
+    held = _sql(lambda _: select(C.key, *_HELD).where(_mine()).order_by(C.key))
+    orphans = _sql(
+        lambda _: select(func.count()).select_from(M).where(M.conversation_id.not_in(select(C.id)))
+    )
+
+
+@cache
+def statements(dialect: str, schema: str | None = None) -> Statements:
+    """The statements of a dialect: "sqlite" or "postgresql"."""
+    return Statements(dialect, schema)

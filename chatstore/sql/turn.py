@@ -1,0 +1,157 @@
+"""A turn at the database: a connection in a transaction, and what every operation needs of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chatstore import clock, errors
+from chatstore.arguments import ABSENT, Expected
+from chatstore.records import Conversation
+from chatstore.sql.conn import Conn
+from chatstore.sql.models import GAP
+from chatstore.sql.statements import EVERYTHING, Statements
+
+
+class Raced(Exception):  # noqa: N818
+    """Another transaction came between two statements of this one, which must be run again."""
+
+
+@dataclass(slots=True)
+class Held:
+    """The row of a conversation, held by this transaction. See `models.Conversation`."""
+
+    conversation_id: int
+    next_ordinal: int
+    base: int
+    count: int
+    archived: int
+    active_from: int | None
+    revision: int
+    ttl: int | None
+    expires_at: int | None
+
+    @property
+    def token(self) -> str:
+        """The revision as callers see it."""
+        return token(self.conversation_id, self.revision)
+
+
+def token(conversation_id: int, revision: int) -> str:
+    """A revision, which never recurs: ids are never given out twice, and revisions only rise."""
+    return f"{conversation_id}-{revision}"
+
+
+class Turn:
+    """Runs statements for one operation of one store.
+
+    `ttl` is the store's own, in microseconds.
+    """
+
+    __slots__ = ("conn", "namespace", "now", "sql", "ttl")
+
+    def __init__(self, conn: Conn, sql: Statements, namespace: str, ttl: int | None) -> None:
+        self.conn = conn
+        self.sql = sql
+        self.namespace = namespace
+        self.ttl = ttl
+        self.now = clock.now()
+
+    @property
+    def dialect(self) -> str:
+        """The dialect of the statements: "sqlite" or "postgresql"."""
+        return self.sql.dialect
+
+    def rows(self, statement: str, **parameters: Any) -> list[Any]:
+        """All rows of a statement."""
+        return self.conn.execute(statement, parameters).fetchall()
+
+    def row(self, statement: str, **parameters: Any) -> Any:
+        """The first row of a statement, or `None`."""
+        return self.conn.execute(statement, parameters).fetchone()
+
+    def run(self, statement: str, **parameters: Any) -> None:
+        """Run a statement that results in nothing."""
+        self.conn.execute(statement, parameters).close()
+
+    def many(self, statement: str, parameters: Sequence[Any]) -> None:
+        """Run a statement for each set of parameters."""
+        if len(parameters) == 1:
+            self.conn.execute(statement, parameters[0]).close()
+        elif parameters:
+            cursor = self.conn.cursor()
+            cursor.executemany(statement, parameters)
+            cursor.close()
+
+    def named(self, key: str) -> dict[str, Any]:
+        """The parameters that find a live conversation by its key."""
+        return {"namespace": self.namespace, "key": key, "now": self.now}
+
+    def find(self, key: str) -> Held | None:
+        """The conversation, to be read."""
+        row = self.row(self.sql.find, **self.named(key))
+        return None if row is None else Held(*row)
+
+    def lock(self, key: str, expected: Expected = None) -> Held | None:
+        """The conversation, to be changed; an expired one is removed.
+
+        Raises:
+            ConflictError: It is not at the expected revision.
+        """
+        row = self.row(self.sql.lock, namespace=self.namespace, key=key)
+        held = None if row is None else Held(*row)
+        if held is not None and held.expires_at is not None and held.expires_at <= self.now:
+            self.remove(held.conversation_id)
+            held = None
+        if expected is not None and (held.token if held else ABSENT) != expected:
+            raise errors.conflict(key)
+        return held
+
+    def save(self, held: Held) -> None:
+        """Write the row of a changed conversation; without messages it is removed."""
+        if held.count == 0:
+            self.remove(held.conversation_id)
+            return
+        held.revision += 1
+        held.expires_at = None if held.ttl is None else self.now + held.ttl
+        self.run(self.sql.save, **asdict(held), updated_at=self.now)
+
+    def create(self, key: str, count: int, **columns: Any) -> int:
+        """Store the row of a conversation whose messages will be regular; its id."""
+        row = {
+            "namespace": self.namespace,
+            "key": key,
+            "next_ordinal": count * GAP,
+            "base": 0,
+            "count": count,
+            "archived": 0,
+            "active_from": None,
+            "revision": count,
+            "created_at": self.now,
+            "updated_at": self.now,
+            "ttl": None,
+            "expires_at": None,
+            "metadata": "{}",
+        }
+        return int(self.row(self.sql.add_conversation, **(row | columns))[0])
+
+    def remove(self, conversation_id: int) -> None:
+        """Remove a conversation with all that belongs to it."""
+        self.run(self.sql.delete_before, conversation_id=conversation_id, ordinal=EVERYTHING)
+        self.run(self.sql.delete_blocks, conversation_id=conversation_id, base=EVERYTHING)
+        self.run(self.sql.delete_conversation, conversation_id=conversation_id)
+
+
+def conversation(row: Any) -> Conversation:
+    """A row of `statements.describe` as callers see it."""
+    key, count, created_at, updated_at, expires_at, ttl, metadata, conversation_id, revision = row
+    return Conversation(
+        key=key,
+        count=count,
+        created_at=clock.show(created_at),
+        updated_at=clock.show(updated_at),
+        expires_at=None if expires_at is None else clock.show(expires_at),
+        ttl=None if ttl is None else ttl / 1_000_000,
+        metadata=json.loads(metadata),
+        revision=token(conversation_id, revision),
+    )

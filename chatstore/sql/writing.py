@@ -1,0 +1,264 @@
+"""What changes a conversation: every operation that writes messages.
+
+Each begins with the row of the conversation, which is the lock and gives out the ordinals, and
+changes nothing of another conversation.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from chatstore import codec, errors
+from chatstore import operations as ops
+from chatstore.arguments import ABSENT, Expected
+from chatstore.records import Draft, Row, made_id
+from chatstore.sql import places
+from chatstore.sql.models import BLOCK, GAP
+from chatstore.sql.statements import EVERYTHING
+from chatstore.sql.turn import Held, Raced, Turn, token
+
+
+def append(turn: Turn, op: ops.Append) -> list[str]:
+    """`ops.Append`: one statement for the ordinals, one for the messages."""
+    drafts, known = op.drafts, False
+    if any(draft.id is not None for draft in drafts):
+        # To be retried, perhaps: only then is there anything to look up.
+        held = turn.lock(op.key)
+        known = held is not None
+        drafts = unknown(turn, op.key, held, drafts)
+    if not drafts:
+        return [draft.id for draft in op.drafts if draft.id is not None]
+    here, ordinal, serial = _allocate(turn, op.key, len(drafts), op.expected, known=known)
+    if op.drafts is not drafts and not known and serial:
+        raise Raced  # somebody made the conversation since we looked, perhaps with these ids
+    store(turn, here, ordinal, serial, drafts)
+    if len(op.drafts) == 1 and drafts[0].id is None:  # nearly every append
+        return [made_id(here, serial + 1)]
+    made = [made_id(here, serial + 1 + i) for i, draft in enumerate(drafts) if draft.id is None]
+    left = iter(made)
+    return [next(left) if draft.id is None else draft.id for draft in op.drafts]
+
+
+def _allocate(
+    turn: Turn, key: str, n: int, expected: Expected, *, known: bool = False
+) -> tuple[int, int, int]:
+    """The conversation's id, the first of `n` ordinals, and the serial before the first new one."""
+    parameters = {
+        "namespace": turn.namespace,
+        "key": key,
+        "span": n * GAP,
+        "n": n,
+        "now": turn.now,
+        "ttl": turn.ttl,
+        "expires_at": None if turn.ttl is None else turn.now + turn.ttl,
+    }
+    row = turn.conn.execute(turn.sql.allocate, parameters).fetchone()
+    if row is None:  # it has expired
+        turn.lock(key)
+        row = turn.conn.execute(turn.sql.allocate, parameters).fetchone()
+        if row is None:
+            raise Raced
+    here, next_ordinal, revision = row
+    before = revision - n
+    if expected is not None and (token(here, before) if before else ABSENT) != expected:
+        raise errors.conflict(key)
+    return here, next_ordinal - n * GAP, before
+
+
+def store(turn: Turn, here: int, ordinal: int, serial: int, drafts: Sequence[Draft]) -> None:
+    if len(drafts) == 1:
+        turn.conn.execute(turn.sql.add_message, (here, ordinal, serial + 1, *drafts[0])).close()
+        return
+    rows = [
+        (here, ordinal + place * GAP, serial + 1 + place, *draft)
+        for place, draft in enumerate(drafts)
+    ]
+    turn.many(turn.sql.add_message, rows)
+
+
+def extend(turn: Turn, held: Held, drafts: Sequence[Draft]) -> None:
+    """Append drafts, archived ones too, to a conversation that is held."""
+    if drafts:
+        store(turn, held.conversation_id, held.next_ordinal, held.revision, drafts)
+        held.next_ordinal += len(drafts) * GAP
+        held.count += len(drafts)
+        held.archived += sum(draft.archived for draft in drafts)
+        held.revision += len(drafts)
+        turn.save(held)
+
+
+def unknown(
+    turn: Turn,
+    key: str,
+    held: Held | None,
+    drafts: Iterable[Draft],
+    seen: dict[str, tuple[str, str]] | None = None,
+) -> list[Draft]:
+    """The drafts that are not stored yet, nor in `seen`, to which they are added.
+
+    Raises:
+        DuplicateMessageError: Another message has the id of one.
+    """
+    new: list[Draft] = []
+    seen = {} if seen is None else seen
+    for draft in drafts:
+        stored = None
+        if draft.id is not None:
+            stored = seen.get(draft.id) or _content(turn, held, draft.id)
+        if stored is None:
+            new.append(draft)
+            if draft.id is not None:
+                seen[draft.id] = (draft.format, draft.payload)
+        elif not codec.same_content(draft, *stored):
+            raise errors.duplicate(key, draft.id)
+    return new
+
+
+def _content(turn: Turn, held: Held | None, id: str) -> tuple[str, str] | None:
+    if held is None:
+        return None
+    row = turn.row(turn.sql.by_id, conversation_id=held.conversation_id, id=id)
+    return None if row is None else (row[1], row[2])
+
+
+def insert(turn: Turn, op: ops.Insert) -> list[str]:
+    """`ops.Insert`."""
+    held = turn.lock(op.key)
+    if not unknown(turn, op.key, held, (op.draft,)):
+        return [str(op.draft.id)]
+    place = 0 if held is None else slice(op.idx, None).indices(held.count)[0]
+    if held is None or place == held.count:
+        return append(turn, ops.Append(op.key, (op.draft,), op.expected))
+    if op.expected is not None and op.expected != held.token:
+        raise errors.conflict(op.key)
+    behind = places.ordinal_at(turn, held, place)
+    ordinal = places.room_before(turn, held, behind)
+    places.note(turn, held, ordinal, 1)
+    held.count += 1
+    if held.active_from is not None:
+        held.active_from = min(held.active_from, ordinal)
+    turn.save(held)
+    here, serial = held.conversation_id, held.revision
+    store(turn, here, ordinal, serial - 1, (op.draft,))
+    return [op.draft.id or made_id(here, serial)]
+
+
+def replace(turn: Turn, op: ops.Replace) -> None:
+    """`ops.Replace`. The new messages begin a new block, and so are regular."""
+    held = turn.lock(op.key, op.expected)
+    drafts = unknown(turn, op.key, None, op.drafts)
+    if not drafts:
+        if held is not None:
+            turn.remove(held.conversation_id)
+        return
+    if held is None:
+        append(turn, ops.Append(op.key, drafts, None))
+        return
+    here = held.conversation_id
+    turn.run(turn.sql.delete_before, conversation_id=here, ordinal=EVERYTHING)
+    turn.run(turn.sql.delete_blocks, conversation_id=here, base=EVERYTHING)
+    held.base = -(-held.next_ordinal // BLOCK)
+    first, serial = held.base * BLOCK, held.revision
+    held.next_ordinal = first + len(drafts) * GAP
+    held.count, held.archived, held.active_from = len(drafts), 0, None
+    held.revision += len(drafts)
+    store(turn, here, first, serial, drafts)
+    turn.save(held)
+
+
+def update(turn: Turn, op: ops.Update) -> Row | None:
+    """`ops.Update`."""
+    held = turn.lock(op.key, op.expected)
+    place = None if held is None else places.place_of(op.idx, held.count)
+    if held is None or place is None:
+        return None
+    old = _row_at(turn, held, place)
+    if op.draft.id not in (None, old.id) and _content(turn, held, str(op.draft.id)):
+        raise errors.duplicate(op.key, op.draft.id)
+    new = op.draft._replace(archived=bool(old.archived))._asdict()
+    turn.run(
+        turn.sql.change_message,
+        conversation_id=held.conversation_id,
+        ordinal=old.ordinal,
+        **{f"new_{name}": value for name, value in new.items()},
+    )
+    turn.save(held)
+    return old
+
+
+def delete_at(turn: Turn, op: ops.DeleteAt) -> Row | None:
+    """`ops.DeleteAt`."""
+    held = turn.lock(op.key, op.expected)
+    place = None if held is None else places.place_of(op.idx, held.count)
+    if held is None or place is None:
+        return None
+    row = _row_at(turn, held, place)
+    here = held.conversation_id
+    turn.run(turn.sql.delete_message, conversation_id=here, ordinal=row.ordinal)
+    held.count -= 1
+    held.archived -= bool(row.archived)
+    if held.count:
+        places.note(turn, held, row.ordinal, -1)
+        if place == 0:
+            places.give_up_front(turn, held, row.ordinal)
+    turn.save(held)
+    return row
+
+
+def delete(turn: Turn, op: ops.Delete) -> list[Row] | None:
+    """`ops.Delete`."""
+    held = turn.lock(op.key, op.expected)
+    if held is None:
+        return None
+    rows = turn.rows(turn.sql.all, **turn.named(op.key))
+    turn.remove(held.conversation_id)
+    return list(map(Row._make, rows))
+
+
+def archive(turn: Turn, op: ops.Archive) -> list[Row]:
+    """`ops.Archive`."""
+    held = turn.lock(op.key, op.expected)
+    if held is None or op.n == 0:
+        return []
+    here = held.conversation_id
+    rows = turn.rows(
+        turn.sql.slice_of_status,
+        conversation_id=here,
+        archived=False,
+        ordinal=-EVERYTHING if held.active_from is None else held.active_from,
+        n=min(op.n, EVERYTHING),
+        skip=0,
+    )
+    if not rows:
+        return []
+    first, last = rows[0][1], rows[-1][1]
+    turn.run(turn.sql.archive, conversation_id=here, first=first, last=last)
+    held.archived += len(rows)
+    held.active_from = last + 1
+    turn.save(held)
+    return [Row._make(row)._replace(archived=True) for row in rows]
+
+
+def set_metadata(turn: Turn, op: ops.SetMetadata) -> bool:
+    """`ops.SetMetadata`."""
+    held = turn.lock(op.key, op.expected)
+    if held is None:
+        return False
+    here = held.conversation_id
+    turn.run(turn.sql.set_metadata, conversation_id=here, metadata=op.metadata)
+    turn.save(held)
+    return True
+
+
+def set_ttl(turn: Turn, op: ops.SetTTL) -> bool:
+    """`ops.SetTTL`."""
+    held = turn.lock(op.key, op.expected)
+    if held is None:
+        return False
+    held.ttl = op.ttl
+    turn.save(held)
+    return True
+
+
+def _row_at(turn: Turn, held: Held, place: int) -> Row:
+    here = held.conversation_id
+    ordinal = places.ordinal_at(turn, held, place)
+    return Row._make(turn.row(turn.sql.at_ordinal, conversation_id=here, ordinal=ordinal))
