@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _Unopened(SQLChatStore):
+    """The blocking face, whose schema is seen to later, beside the event loop."""
+
+    def _begin(self) -> None:
+        pass
+
+
 class AsyncSQLChatStore(AsyncChatStore):
     """`SQLChatStore` for callers that await. Tasks, and event loops, share one.
 
@@ -44,7 +51,7 @@ class AsyncSQLChatStore(AsyncChatStore):
     """
 
     def __init__(self, url: "str | os.PathLike[str] | sa.URL | sa.Engine", **options: Any) -> None:
-        self._store = SQLChatStore(url, **options, open=False)
+        self._store = _Unopened(url, **options)
         self._strict = self._store._strict
         self._opening = threading.Lock()
         self._opened = False

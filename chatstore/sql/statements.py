@@ -304,7 +304,8 @@ class Statements:
 
     def _recent(self) -> Select[Any]:
         behind = tuple_(C.updated_at, C.key) < tuple_(_p("updated_at"), _p("key"))
-        rows: Select[Any] = select(*_DESCRIPTION).where(_mine(), _live(), behind)
+        description: list[Any] = _DESCRIPTION
+        rows: Select[Any] = select(*description).where(_mine(), _live(), behind)
         rows = rows.order_by(C.updated_at.desc(), C.key.desc())
         return rows.limit(_p("n")).offset(_ZERO)
 

@@ -47,7 +47,6 @@ class SQLChatStore(ChatStore):
         read_only: Whether nothing is written, not even by opening.
         backup: Whether a SQLite file with conversations is copied before its schema is upgraded.
         schema: PostgreSQL's schema for the tables, if not the default one.
-        open: Whether the schema is seen to at once; `AsyncSQLChatStore` does it later.
 
     Raises:
         ValueError: The URL or the engine cannot be used; an argument is out of its range.
@@ -79,26 +78,27 @@ class SQLChatStore(ChatStore):
         read_only: bool = False,
         backup: bool = True,
         schema: str | None = None,
-        open: bool = True,
     ) -> None:
         self._ttl = arguments.ttl_in_us(ttl)
         self._namespace = arguments.check_namespace(namespace)
         self._strict = strict
         self._schema: dict[str, Any] = {"upgrade": upgrade, "backup": backup, "schema": schema}
         self._database = open_database(
-            Path(url) if isinstance(url, os.PathLike) else url,
+            _target(url),
             durability=durability,
             lock_timeout=lock_timeout,
             read_only=read_only,
             create=create,
         )
         self._statements = statements(self._database.dialect, schema)
-        if open:
-            try:
-                self._open()
-            except BaseException:
-                self._database.close()
-                raise
+        try:
+            self._begin()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _begin(self) -> None:
+        self._open()
 
     def _open(self) -> None:
         """See to the schema: the part of opening that waits for a disk or a server."""
@@ -170,3 +170,13 @@ class SQLChatStore(ChatStore):
 
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
         return self._write(lambda conn: transfer.restore(self._turn(conn), stream(), on_conflict))
+
+
+def _target(
+    url: "str | os.PathLike[str] | sa.URL | sa.Engine",
+) -> "str | Path | sa.URL | sa.Engine":
+    if url == ":memory:":
+        return "sqlite://"
+    if isinstance(url, os.PathLike) or (isinstance(url, str) and "://" not in url):
+        return Path(url)
+    return url

@@ -26,7 +26,7 @@ def append(turn: Turn, op: ops.Append) -> list[str]:
         drafts = unknown(turn, op.key, held, drafts)
     if not drafts:
         return [draft.id for draft in op.drafts if draft.id is not None]
-    here, ordinal, serial = _allocate(turn, op.key, len(drafts), op.expected, known=known)
+    here, ordinal, serial = _allocate(turn, op.key, len(drafts), op.expected)
     if op.drafts is not drafts and not known and serial:
         raise Raced  # somebody made the conversation since we looked, perhaps with these ids
     store(turn, here, ordinal, serial, drafts)
@@ -37,9 +37,7 @@ def append(turn: Turn, op: ops.Append) -> list[str]:
     return [next(left) if draft.id is None else draft.id for draft in op.drafts]
 
 
-def _allocate(
-    turn: Turn, key: str, n: int, expected: Expected, *, known: bool = False
-) -> tuple[int, int, int]:
+def _allocate(turn: Turn, key: str, n: int, expected: Expected) -> tuple[int, int, int]:
     """The conversation's id, the first of `n` ordinals, and the serial before the first new one."""
     parameters = {
         "namespace": turn.namespace,
@@ -64,6 +62,7 @@ def _allocate(
 
 
 def store(turn: Turn, here: int, ordinal: int, serial: int, drafts: Sequence[Draft]) -> None:
+    """Insert drafts from an ordinal on, with the serials behind `serial`."""
     if len(drafts) == 1:
         turn.conn.execute(turn.sql.add_message, (here, ordinal, serial + 1, *drafts[0])).close()
         return
