@@ -38,7 +38,7 @@ class ImportReport:
 
 def import_file(
     store: ChatStore,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Source,
     importer: str | None = None,
     *,
     on_conflict: OnConflict = "error",
@@ -49,7 +49,7 @@ def import_file(
 
     Args:
         store: Where the conversations go.
-        path: The file; plain or gzipped, for the exports of ChatGPT and Claude also their zip.
+        path: The file, or a `Source` that was looked into already; plain or gzipped, for the exports of ChatGPT and Claude also their zip.
         importer: One of `NAMES`; `None`: what the file asks for, where that is certain.
         on_conflict: As in `ChatStore.import_json`.
         key_prefix: What keys begin with; `None`: nothing for files that name their conversations,
@@ -69,7 +69,7 @@ def import_file(
         ...     import_file(store, path).importer, store.get_keys()
         ('openai', ['train:000001'])
     """
-    source = Source(path)
+    source = path if isinstance(path, Source) else Source(path)
     if importer is None:
         importer = guess(source)
     if importer == OWN:

@@ -24,8 +24,7 @@ def recognise(first: Any) -> bool:
 
 def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
     """The conversations, each under its `id`, or else under its place in the file."""
-    prefix = f"{source.stem}:" if key_prefix is None else key_prefix
-    for number, (place, row) in enumerate(source.rows(), 1):
+    for place, row in source.rows():
         if not isinstance(row, dict) or not isinstance(row.get("messages"), list):
             source.fail(place, "has no list of messages")
         for message in row["messages"]:
@@ -36,11 +35,12 @@ def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
         if "tools" in row:
             metadata["tools"] = row["tools"]
         messages = [NativeMessage(openai_chat.NAME, message) for message in row["messages"]]
-        yield Talk(place, name_of(row.get("id"), prefix, place, number), messages, metadata)
+        yield Talk(place, name_of(source, key_prefix, row.get("id"), place), messages, metadata)
 
 
-def name_of(id: Any, prefix: str, place: str, number: int) -> str:
-    """The key of a row: its id, or else the number of its line or item."""
+def name_of(source: Source, key_prefix: str | None, id: Any, place: str) -> str:
+    """The key of a row: its id, or else the file's name with the number of the line or item."""
     if isinstance(id, str | int) and not isinstance(id, bool) and id != "":
-        return f"{prefix}{id}"
-    return f"{prefix}{int(place.partition(' ')[2] or number):06}"
+        return f"{key_prefix or ''}{id}"
+    prefix = f"{source.stem}:" if key_prefix is None else key_prefix
+    return f"{prefix}{int(place.rpartition(' ')[2]):06}"

@@ -46,8 +46,7 @@ def recognise(first: Any) -> bool:
 
 def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
     """The conversations, each under its `id`, or else under its place in the file."""
-    prefix = f"{source.stem}:" if key_prefix is None else key_prefix
-    for number, (place, row) in enumerate(source.rows(), 1):
+    for place, row in source.rows():
         if not isinstance(row, dict) or not isinstance(row.get("conversations"), list):
             source.fail(place, "has no list of conversations")
         messages: list[ChatMessage] = []
@@ -65,7 +64,7 @@ def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
         metadata: dict[str, Any] = {"source": {"format": NAME, "place": place, **rest}}
         if "tools" in row:
             metadata["tools"] = row["tools"]
-        yield Talk(place, name_of(row.get("id"), prefix, place, number), messages, metadata)
+        yield Talk(place, name_of(source, key_prefix, row.get("id"), place), messages, metadata)
 
 
 def _message(
