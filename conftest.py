@@ -1,0 +1,45 @@
+"""Lets the examples in docstrings `await`, as they may in `python -m asyncio`.
+
+It stands here, and not in tests/, because the docstrings are those of the package.
+"""
+
+import ast
+import asyncio
+import builtins
+import doctest
+import inspect
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+
+_runner: asyncio.Runner | None = None
+
+
+def _compile(source: str, filename: str, mode: str, flags: int, dont_inherit: bool) -> CodeType:
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code: CodeType = builtins.compile(source, filename, mode, flags, dont_inherit)
+    return code
+
+
+def _execute(code: CodeType, names: dict[str, Any]) -> None:
+    global _runner  # noqa: PLW0603
+    if not code.co_flags & inspect.CO_COROUTINE:
+        builtins.exec(code, names)
+        return
+    # One loop for all examples of a docstring: what one opens, the next may use.
+    _runner = _runner or asyncio.Runner()
+    _runner.run(FunctionType(code, names)())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """End the docstring's loop."""
+    global _runner  # noqa: PLW0603
+    if _runner is not None:
+        _runner.close()
+        _runner = None
+
+
+# doctest calls both by their bare names, and offers no other place to step in.
+vars(doctest).update(compile=_compile, exec=_execute)
