@@ -31,6 +31,7 @@ from chatstore.errors import (
     StoreUnavailableError,
     TransferError,
 )
+from chatstore.memory import AsyncChatMemoryBuffer, ChatMemoryBuffer
 from chatstore.messages import ChatMessage, NativeMessage, UndecodableMessage
 from chatstore.records import CheckReport, Conversation, Record
 from chatstore.simple import AsyncSimpleChatStore, SimpleChatStore
@@ -49,9 +50,11 @@ _LATE = {
 
 __all__ = [
     "ABSENT",
+    "AsyncChatMemoryBuffer",
     "AsyncChatStore",
     "AsyncSQLChatStore",
     "AsyncSimpleChatStore",
+    "ChatMemoryBuffer",
     "ChatMessage",
     "ChatStore",
     "ChatStoreError",
