@@ -1,0 +1,129 @@
+"""Commands of many tasks, sent together: one write and one read for all that came meanwhile."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.exceptions import NoScriptError
+
+from chatstore.redis import faults
+from chatstore.redis.plans import Run
+
+RAW = {"NEVER_DECODE": True}
+"""Replies are bytes, whatever the client's `decode_responses` is."""
+
+UNDERWAY = 2
+"""How many batches are under way at most; what comes meanwhile makes the next one."""
+
+SIZE = 128
+"""How many scripts a batch runs at most."""
+
+
+class _Waiting(NamedTuple):
+    run: Run
+    reply: "asyncio.Future[Any]"
+
+
+class Batches:
+    """Scripts on their way to one server.
+
+    Every batch is a task of its own: a caller that is cancelled does not stop what was sent.
+
+    Args:
+        client: A `redis.asyncio.Redis`.
+        where: How errors call the server.
+        replicas: How many must confirm a write.
+        wait_ms: For how long they are waited for.
+    """
+
+    def __init__(self, client: Any, where: str, replicas: int, wait_ms: int) -> None:
+        self._client = client
+        self._where = where
+        self._replicas = replicas
+        self._wait_ms = wait_ms
+        self._waiting: list[_Waiting] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, run: Run) -> "asyncio.Future[Any]":
+        """The reply to come."""
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Any] = loop.create_future()
+        self._waiting.append(_Waiting(run, reply))
+        if len(self._tasks) < UNDERWAY:
+            task = loop.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return reply
+
+    async def settled(self) -> None:
+        """Return when nothing is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:SIZE], self._waiting[SIZE:]
+            try:
+                replies = await self._send(batch)
+            except asyncio.CancelledError:  # the event loop ends
+                for waiting in (*batch, *self._waiting):
+                    waiting.reply.cancel()
+                self._waiting = []
+                raise
+            except Exception as error:  # noqa: BLE001 - it is each caller's
+                replies = [error] * len(batch)
+            for waiting, reply in zip(batch, replies):
+                if waiting.reply.done():
+                    continue
+                if isinstance(reply, Exception):
+                    waiting.reply.set_exception(reply)
+                else:
+                    waiting.reply.set_result(reply)
+
+    async def _send(self, batch: Sequence[_Waiting]) -> Sequence[Any]:
+        writes = self._replicas > 0 and any(waiting.run.writes for waiting in batch)
+        if len(batch) == 1 and not writes:
+            return [await run_one(self._client, batch[0].run)]
+        replies = await self._together([_words(waiting.run) for waiting in batch], wait=writes)
+        unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            texts = [_words(batch[place].run, text=True) for place in unknown]
+            for place, reply in zip(unknown, await self._together(texts, wait=writes)):
+                replies[place] = reply
+        return replies
+
+    async def _together(self, commands: Sequence[Sequence[Any]], *, wait: bool) -> list[Any]:
+        pipe = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command, **RAW)
+        if wait:
+            pipe.execute_command("WAIT", self._replicas, self._wait_ms)
+        replies: list[Any] = await pipe.execute(raise_on_error=False)
+        if wait:
+            confirmed = replies.pop()
+            error = unconfirmed(self._where, confirmed, self._replicas, self._wait_ms)
+            if error is not None:
+                replies = [reply if isinstance(reply, Exception) else error for reply in replies]
+        return replies
+
+
+async def run_one(client: Any, run: Run) -> Any:
+    """The reply of a script."""
+    try:
+        return await client.execute_command(*_words(run), **RAW)
+    except NoScriptError:
+        return await client.execute_command(*_words(run, text=True), **RAW)
+
+
+def unconfirmed(where: str, confirmed: Any, replicas: int, wait_ms: int) -> Exception | None:
+    """The error, if too few replicas confirmed."""
+    if isinstance(confirmed, Exception):
+        return confirmed
+    if int(confirmed) < replicas:
+        return faults.unconfirmed(where, int(confirmed), replicas, wait_ms)
+    return None
+
+
+def _words(run: Run, *, text: bool = False) -> tuple[Any, ...]:
+    what = ("EVAL", run.script.text) if text else ("EVALSHA", run.script.sha)
+    return (*what, len(run.names), *run.names, *run.arguments)

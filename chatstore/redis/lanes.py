@@ -1,0 +1,62 @@
+"""Who writes: what makes a write that Redis hears twice be done once.
+
+redis-py sends a command again when its reply is lost, and cannot know whether the server had
+carried it out. So every write says which writer sends it and under which number, and the server
+keeps the last number and result of each writer of a conversation. A writer has one write under
+way at a time; a store takes as many as it has writes under way.
+"""
+
+import os
+from itertools import count
+from secrets import token_urlsafe
+from typing import NamedTuple
+from weakref import WeakSet
+
+
+class Turn(NamedTuple):
+    """One write: who, its number, and a token that no other write ever has."""
+
+    writer: str
+    number: int
+    token: str
+
+
+class Lanes:
+    """The writers of one store; safe for threads."""
+
+    def __init__(self) -> None:
+        self.reset()
+        _ALL.add(self)
+
+    def reset(self) -> None:
+        """Become somebody else: after a fork, two processes would be the same writers."""
+        self._name = token_urlsafe(8)
+        self._free: list[str] = []
+        self._writers = count()
+        self._numbers = count(1)
+
+    def take(self) -> Turn:
+        """The turn of a write. Give it back afterwards."""
+        try:
+            writer = self._free.pop()
+        except IndexError:
+            writer = f"{self._name}.{next(self._writers)}"
+        number = next(self._numbers)
+        return Turn(writer, number, f"{self._name}{number}")
+
+    def give_back(self, turn: Turn) -> None:
+        """The write has ended, well or not."""
+        if turn.writer.startswith(self._name):
+            self._free.append(turn.writer)
+
+
+_ALL: WeakSet[Lanes] = WeakSet()
+
+
+def _after_fork() -> None:
+    for lanes in _ALL:
+        lanes.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

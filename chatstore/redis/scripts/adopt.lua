@@ -1,0 +1,33 @@
+-- Puts what was staged in its place. KEYS: the place, what its writers did last, where it was
+-- staged. ARGV: writer, number, 'absent' or 'any', when it was created, updated, expires ('': by
+-- its ttl from now on; '0': never), its metadata as JSON. Results: 'kept', 'exists', 'lost'.
+local done = repeated(ARGV[1], ARGV[2])
+if done then return done end
+local c = find(KEYS[3])
+if not c then return 'lost' end
+if find(key) and ARGV[3] == 'absent' then
+  redis.call('UNLINK', KEYS[3])
+  return 'exists'
+end
+local at = now()
+local updated = tonumber(ARGV[5]) or at
+redis.call('UNLINK', key)
+redis.call('RENAME', KEYS[3], key)
+if ARGV[4] ~= '' then c.created = ARGV[4] end
+local ttl, expires = c.ttl, tonumber(ARGV[6])
+if ARGV[6] == '' then expires = ttl and at + ttl end
+if expires == 0 then expires = nil end
+-- The header as a write would make it, but with a moment of its own.
+c.changes = 0
+local text = written(c, updated)
+text = string.gsub(text, '|[^|]*|([^|]*)$', '|' .. (expires and string.format(DIGITS, expires) or '') .. '|%1')
+redis.call('ZREM', key, c.text)
+redis.call('ZADD', key, '-inf', text)
+if ARGV[7] ~= '{}' then redis.call('ZADD', key, '-inf', '#' .. ARGV[7]) end
+if expires then
+  redis.call('PEXPIREAT', key, string.format(DIGITS, math.floor((expires + 999) / 1000)))
+else
+  redis.call('PERSIST', key)
+end
+remember(ARGV[1], ARGV[2], at, 'kept')
+return 'kept'

@@ -1,0 +1,35 @@
+-- ARGV: writer, number, token, ttl of a new one, what is expected, drafts…
+-- Also KEYS[2]. Results: 'kept|incarnation|serial|number', where the drafts' serials count on from that
+-- one by their places, and so many are new; 'conflict'; 'other|place|format|payload' for an id that is stored with another text.
+local done = repeated(ARGV[1], ARGV[2])
+if done then return done end
+local c = find(key)
+local OFF = 5
+local new, skip = #ARGV - OFF, nil
+if c then
+  for i = OFF + 1, #ARGV do
+    local is, other = known(ARGV[i])
+    if other then return 'other|' .. (i - OFF - 1) .. '|' .. other end
+    if is then
+      skip = skip or {}
+      skip[i] = true
+      new = new - 1
+    end
+  end
+end
+if new == 0 then return 'kept|' .. (c and c.inc or '') .. '|0|0' end
+if not expected(c, ARGV[5]) then return 'conflict' end
+local at = now()
+c = c or begin(ARGV[3], ARGV[4], at)
+local first = c.serial + 1
+local result = 'kept|' .. c.inc .. '|' .. string.format(DIGITS, first) .. '|' .. new
+remember(ARGV[1], ARGV[2], at, result)
+c.serial = c.serial + #ARGV - OFF
+c.count = c.count + new
+local flat = {}
+for i = OFF + 1, #ARGV do
+  if not (skip and skip[i]) then flat = put(flat, c, ARGV[i], first + i - OFF - 1) end
+end
+redis.call('ZADD', key, '-inf', written(c, at), unpack(flat))
+sealed(c)
+return result

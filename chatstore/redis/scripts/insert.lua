@@ -1,0 +1,76 @@
+-- ARGV: writer, number, token, ttl, what is expected, draft, index. Results: as in append.lua.
+local done = repeated(ARGV[1], ARGV[2])
+if done then return done end
+local c = find(key)
+local draft = ARGV[6]
+if c then
+  local is, other = known(draft)
+  if other then return 'other|0|' .. other end
+  if is then return 'kept|' .. c.inc .. '|0|0' end
+end
+if not expected(c, ARGV[5]) then return 'conflict' end
+local at = now()
+c = c or begin(ARGV[3], ARGV[4], at)
+local idx = tonumber(ARGV[7])
+if idx < 0 then idx = math.max(0, idx + c.count) end
+c.serial = c.serial + 1
+local result = 'kept|' .. c.inc .. '|' .. string.format(DIGITS, c.serial) .. '|1'
+remember(ARGV[1], ARGV[2], at, result)
+local ordinal
+if idx >= c.count then
+  c.top = c.top + GAP
+  ordinal = c.top
+else
+  local rank = before(c) + idx
+  local function ordinal_at(r)
+    return tonumber(redis.call('ZRANGE', key, r, r, 'WITHSCORES')[2])
+  end
+  local function bounds()
+    local behind = ordinal_at(rank)
+    if idx > 0 then return ordinal_at(rank - 1), behind end
+    return math.max(0, behind - 2 * GAP), behind
+  end
+  local low, high = bounds()
+  local size = 32
+  while high - low < 2 do
+    -- The gap is full: space the neighbourhood evenly, the smallest one that is wide enough.
+    local from = math.max(0, idx - size)
+    local to = math.min(c.count - 1, idx + size)
+    local first = rank - idx + from
+    local left = from > 0 and ordinal_at(first - 1) or 0
+    local right = to < c.count - 1 and ordinal_at(first + to - from + 1) or (c.top + GAP)
+    local n = to - from + 1
+    local step = math.floor((right - left) / (n + 1))
+    if step >= 1024 or n == c.count then
+      local members = redis.call('ZRANGE', key, first, first + n - 1)
+      local below = redis.call('ZCOUNT', key, 1, '(' .. string.format(DIGITS, c.edge))
+      for i, member in ipairs(members) do
+        local score = left + i * step
+        redis.call('ZADD', key, string.format(DIGITS, score), member)
+        local id = id_of(member)
+        if id ~= '' then redis.call('ZADD', key, string.format(DIGITS, -score), '@' .. id) end
+        if to == c.count - 1 then c.top = math.max(c.top, score) end
+      end
+      c.moved = c.moved + 1
+      if c.edge > 0 then
+        c.edge = below == c.count and c.top + 1 or ordinal_at(before(c) + below)
+      end
+      low, high = bounds()
+    end
+    size = size * 2
+  end
+  ordinal = math.floor((low + high) / 2)
+end
+c.count = c.count + 1
+if string.byte(draft) == 45 then
+  c.archived = c.archived + 1
+elseif ordinal < c.edge then
+  c.edge = ordinal
+end
+redis.call(
+  'ZADD', key, '-inf', written(c, at), string.format(DIGITS, ordinal), member_of(draft, c.serial))
+if string.byte(draft, 2) ~= 124 then
+  redis.call('ZADD', key, string.format(DIGITS, -ordinal), '@' .. string.match(draft, '^.([^|]*)'))
+end
+sealed(c)
+return result

@@ -1,0 +1,28 @@
+-- ARGV: how many, and the row behind which they are: ordinal, serial, incarnation; or nothing.
+-- Result: as in read.lua.
+local c = find(key)
+if not c then return {} end
+local rank = before(c)
+if ARGV[2] then
+  local ordinal = ARGV[2]
+  local function is_it(member)
+    return member and string.match(member, '^.(%d+)|') == ARGV[3]
+  end
+  local there = redis.call('ZRANGEBYSCORE', key, ordinal, ordinal)[1]
+  if c.inc == ARGV[4] and not is_it(there) and c.moved > 0 then
+    -- It is gone, or the ordinals were spaced anew: look for it.
+    local r = rank
+    while true do
+      local part = redis.call('ZRANGE', key, r, r + 255, 'WITHSCORES')
+      for i = 1, #part, 2 do
+        if is_it(part[i]) then ordinal = part[i + 1] end
+      end
+      if #part == 0 then break end
+      r = r + 256
+    end
+  end
+  rank = rank + redis.call('ZCOUNT', key, 1, ordinal)
+end
+local flat = redis.call('ZRANGE', key, rank, rank + tonumber(ARGV[1]) - 1, 'WITHSCORES')
+table.insert(flat, 1, c.inc)
+return flat

@@ -1,0 +1,160 @@
+-- Stands before every script. The layout is described in rows.py.
+--
+-- KEYS[1] is the conversation, a sorted set; KEYS[2] what its writers did last, a hash.
+-- Nothing here is half done: Redis runs a script whole, and refuses one for want of memory at its
+-- first command that takes memory. A write that may grow the data therefore begins with such a
+-- command, and one that shrinks them does not, so that a full server can be emptied.
+
+local key, recent = KEYS[1], KEYS[2]
+local GAP = 1048576
+local BASE = 35184372088832 -- 2^45: room for 33 million messages before the first
+local LIFE = 90000 -- milliseconds for which a call may be repeated
+local DIGITS = '%.0f' -- tostring() keeps 14
+
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000000 + t[2]
+end
+
+-- What this call resulted in, if it is a repetition: redis-py sends a command again when its
+-- reply is lost. A writer has one call under way at a time, so that its last result is enough.
+-- A call of a writer that has gone on since is a ghost from a dead connection.
+local function repeated(writer, number)
+  local kept = redis.call('HGET', recent, writer)
+  if not kept then return nil end
+  local last, _, result = string.match(kept, '^(%d+)|(%d+)|(.*)$')
+  if tonumber(last) == tonumber(number) then return result end
+  if tonumber(last) > tonumber(number) then return 'late' end
+  return nil
+end
+
+local function remember(writer, number, at, result)
+  local new = redis.call('HSET', recent, writer, number .. '|' .. string.format(DIGITS, at) .. '|' .. result)
+  if new == 1 and redis.call('HLEN', recent) % 128 == 0 then
+    -- Writers come and go while a conversation is busy: forget those that were long silent.
+    local all = redis.call('HGETALL', recent)
+    for i = 1, #all, 2 do
+      local _, since = string.match(all[i + 1], '^(%d+)|(%d+)|')
+      if at - tonumber(since) > LIFE * 1000 then redis.call('HDEL', recent, all[i]) end
+    end
+  end
+  redis.call('PEXPIRE', recent, LIFE)
+end
+
+local FIELDS = '^!cs1|([^|]+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d*)|(%d+)|(%d+)|(%d*)|(%d+)$'
+
+-- The header of the conversation under a name, or nil.
+local function find(name)
+  local first = redis.call('ZRANGE', name, 0, 0)[1]
+  if not first then return nil end
+  local inc, changes, serial, top, count, archived, edge, ttl, created, _, expires, moved =
+    string.match(first, FIELDS)
+  if not inc then
+    if string.match(first, '^!cs%d+|') then error('CHATSTORE-NEWER') end
+    error('CHATSTORE-FOREIGN')
+  end
+  return {
+    text = first, inc = inc, changes = tonumber(changes), serial = tonumber(serial),
+    top = tonumber(top), count = tonumber(count), archived = tonumber(archived),
+    edge = tonumber(edge), ttl = tonumber(ttl), created = created, expires = expires,
+    moved = tonumber(moved),
+    revision = inc .. '-' .. changes,
+  }
+end
+
+-- A conversation that is about to begin.
+local function begin(inc, ttl, at)
+  return {
+    inc = inc, changes = 0, serial = 0, top = BASE - GAP, count = 0, archived = 0, edge = 0,
+    ttl = tonumber(ttl), created = string.format(DIGITS, at), expires = '', moved = 0,
+  }
+end
+
+-- Whether the conversation is what the caller expects: '' anything, '0' none, '=…' a revision.
+local function expected(c, what)
+  if what == '' then return true end
+  if not c then return what == '0' end
+  return what == '=' .. c.revision
+end
+
+-- The header after a write at a time.
+local function written(c, at)
+  c.changes = c.changes + 1
+  c.was = c.expires
+  c.expires = c.ttl and string.format(DIGITS, at + c.ttl) or ''
+  return string.format(
+    '!cs1|%s|%.0f|%.0f|%.0f|%.0f|%.0f|%.0f|%s|%s|%.0f|%s|%.0f', c.inc, c.changes, c.serial, c.top,
+    c.count, c.archived, c.edge, c.ttl and string.format(DIGITS, c.ttl) or '', c.created, at,
+    c.expires, c.moved)
+end
+
+-- The last steps of a write: the header of before goes, and the key gets its moment.
+local function sealed(c)
+  if c.text then redis.call('ZREM', key, c.text) end
+  if c.ttl then
+    -- One absolute moment, and at least a millisecond from now: a past one would delete.
+    redis.call('PEXPIREAT', key, string.format(DIGITS, math.floor((tonumber(c.expires) + 999) / 1000)))
+  elseif c.was ~= '' then
+    redis.call('PERSIST', key)
+  end
+end
+
+-- Messages change places with the rank that comes before them: headers, metadata, ids.
+local function before(c)
+  return redis.call('ZCARD', key) - c.count
+end
+
+-- The rank of the message at a Python index; nil out of range.
+local function place(c, idx)
+  if idx < 0 then idx = idx + c.count end
+  if idx < 0 or idx >= c.count then return nil end
+  return before(c) + idx
+end
+
+-- The caller's id of a member, escaped; '' for none.
+local function id_of(member)
+  return string.match(member, '^[^|]*|([^|]*)')
+end
+
+-- Drafts: a sign, the id, the rest. Members: a sign, the serial, and the draft without its sign.
+local function member_of(draft, serial)
+  return string.sub(draft, 1, 1) .. string.format(DIGITS, serial) .. '|' .. string.sub(draft, 2)
+end
+
+local PARTS = '^[^|]*|([^|]*)|[^|]*|[^|]*|[^|]*|[^|]*|(.*)$' -- behind the serial and its bar
+
+-- Whether the conversation has the draft already. First whether it has the id, then, if it has
+-- another text under it, what the caller must compare as JSON.
+local function known(draft)
+  if string.byte(draft, 2) == 124 then return false end -- a bar: no id
+  local id = string.match(draft, '^.([^|]*)')
+  local at = redis.call('ZSCORE', key, '@' .. id)
+  if not at then return false end
+  local stored = redis.call('ZRANGEBYSCORE', key, string.sub(at, 2), string.sub(at, 2))[1]
+  local format, payload = string.match(string.match(stored, '|(.*)$'), PARTS)
+  local format_too, payload_too = string.match(draft, PARTS)
+  if format == format_too and payload == payload_too then return true end
+  return true, format .. '|' .. payload
+end
+
+-- Note a draft for ZADD, at the end of the conversation.
+local function put(flat, c, draft, serial)
+  c.top = c.top + GAP
+  if string.byte(draft) == 45 then c.archived = c.archived + 1 end -- a minus: archived
+  flat[#flat + 1] = string.format(DIGITS, c.top)
+  flat[#flat + 1] = member_of(draft, serial)
+  if string.byte(draft, 2) ~= 124 then
+    flat[#flat + 1] = string.format(DIGITS, -c.top)
+    flat[#flat + 1] = '@' .. string.match(draft, '^.([^|]*)')
+  end
+  if #flat >= 4000 then -- unpack() has a limit
+    redis.call('ZADD', key, unpack(flat))
+    return {}
+  end
+  return flat
+end
+
+-- Members with their scores, as one text: they hold no line break.
+local function joined(c, flat)
+  return 'rows|' .. c.inc .. '\n' .. table.concat(flat, '\n')
+end

@@ -1,0 +1,75 @@
+"""What a Redis store was opened with; the same for both faces."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chatstore import arguments
+from chatstore.redis import connect
+from chatstore.redis.keys import Names
+from chatstore.redis.plans import Plans
+
+
+@dataclass(slots=True)
+class Settings:
+    """Arguments, checked.
+
+    Attributes:
+        plans: How operations are carried out.
+        address: What the URL says; `None` with a client of the caller's.
+        where: How errors and `repr` call the server.
+        replicas: How many must confirm a write.
+        wait_ms: For how long they are waited for.
+    """
+
+    plans: Plans
+    address: connect.Address | None
+    where: str
+    replicas: int
+    wait_ms: int
+
+
+def settings(
+    redis_url: str,
+    redis_client: Any,
+    *,
+    awaited: bool,
+    ttl: float | None,
+    namespace: str,
+    prefix: str,
+    wait_replicas: int,
+    wait_ms: int,
+) -> Settings:
+    """Check the arguments of a store.
+
+    Raises:
+        ValueError: One is out of its range.
+    """
+    names = Names(prefix, arguments.check_namespace(namespace))
+    ttl_us = arguments.ttl_in_us(ttl)
+    replicas = arguments.check_count("wait_replicas", wait_replicas)
+    wait_ms = arguments.check_count("wait_ms", wait_ms)
+    if wait_ms == 0:
+        raise ValueError("wait_ms is 0, which would wait for ever; give milliseconds")
+    if redis_client is None:
+        address = connect.read(redis_url)
+        clustered, where = address.kind == "cluster", address.where
+    else:
+        address, clustered = None, _is_cluster(redis_client, awaited=awaited)
+        where = "the server of redis_client"
+    return Settings(Plans(names, ttl_us, clustered=clustered), address, where, replicas, wait_ms)
+
+
+def _is_cluster(client: Any, *, awaited: bool) -> bool:
+    import redis
+    import redis.asyncio
+
+    blocking = redis.Redis | redis.RedisCluster
+    awaiting = redis.asyncio.Redis | redis.asyncio.RedisCluster
+    if not isinstance(client, awaiting if awaited else blocking):
+        right = "redis.asyncio.Redis or RedisCluster" if awaited else "redis.Redis or RedisCluster"
+        other = "RedisChatStore" if awaited else "AsyncRedisChatStore"
+        raise ValueError(
+            f"redis_client is a {right} here, not {type(client).__module__}."
+            f"{type(client).__qualname__}; {other} takes the other kind"
+        )
+    return isinstance(client, redis.RedisCluster | redis.asyncio.RedisCluster)
