@@ -40,10 +40,13 @@ from chatstore.transfer import TransferReport
 from chatstore.url import open_async_store, open_store
 
 if TYPE_CHECKING:
+    from chatstore.redis import AsyncRedisChatStore, RedisChatStore
     from chatstore.sql import AsyncSQLChatStore, SQLChatStore
 
 # Stores that bring a driver are imported when they are used: `import chatstore` stays cheap.
 _LATE = {
+    "RedisChatStore": "chatstore.redis",
+    "AsyncRedisChatStore": "chatstore.redis",
     "SQLChatStore": "chatstore.sql",
     "AsyncSQLChatStore": "chatstore.sql",
 }
@@ -52,6 +55,7 @@ __all__ = [
     "ABSENT",
     "AsyncChatMemoryBuffer",
     "AsyncChatStore",
+    "AsyncRedisChatStore",
     "AsyncSQLChatStore",
     "AsyncSimpleChatStore",
     "ChatMemoryBuffer",
@@ -67,6 +71,7 @@ __all__ = [
     "KeyNotFoundError",
     "NativeMessage",
     "Record",
+    "RedisChatStore",
     "SQLChatStore",
     "SchemaOutdatedError",
     "SchemaTooNewError",
