@@ -3,89 +3,29 @@
 A durable commit costs one flush of the disk, whatever it carries. So there is a leader. A caller
 who finds none leads: it begins a transaction, runs its own work and that of all who have queued
 meanwhile, commits once, hands the lead to one of those who came later, and tells its members. A
-caller alone pays nothing for this. Members are kept apart by savepoints: one that fails is rolled
-back alone. Nobody is told "stored" before the commit.
+caller alone pays nothing for this. Nobody is told "stored" before the commit.
 
 A signal (KeyboardInterrupt) may strike the leader or a waiter between any two calls. Therefore the
 steps that decide who leads and who is queued hold no call between reading and writing (CPython
 delivers signals after calls and on backward jumps only), and every step that ends a turn may be
 repeated: `_surely` repeats it and raises the interruption afterwards.
-
-Work may run twice: when SQLite itself rolled back the whole transaction (disk full, I/O error), or
-when the leader was interrupted, members who were not at fault are run again.
 """
 
 import contextlib
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
-from chatstore.errors import ChatStoreError, StoreBusyError, StoreClosedError
+from chatstore.errors import StoreBusyError, StoreClosedError
 from chatstore.sql import faults
-from chatstore.sql.writer import Transactions
+from chatstore.sql.batch import Batches, Transactions
+from chatstore.sql.op import Mail, Op, copy_of
 
 # A batch holds its savepoints' undo pages in memory and its members' time in its hands.
 MAX_BATCH = 128
 _IDLE_SECONDS = 5.0
-
-
-class Mail(Protocol):
-    """Takes results to an event loop."""
-
-    def post(self, ops: "list[Op]") -> None:
-        """Delivers them in the loop's own thread, with one wake-up."""
-
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """From the loop's own thread: after this turn of the loop, once."""
-
-
-class Op:
-    """One caller's work on its way. `wake` is there if a thread waits, `mail` if a task does."""
-
-    __slots__ = (
-        "delivered",
-        "error",
-        "final",
-        "future",
-        "mail",
-        "queued",
-        "settled",
-        "since",
-        "value",
-        "wake",
-        "work",
-    )
-
-    def __init__(self, work: Callable[[Any], Any]) -> None:
-        self.work = work
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.queued = False
-        self.settled = False
-        # The verdict cannot change any more; `settled` says that it was told.
-        self.final = False
-        self.delivered = False
-        self.since: float | None = None
-        self.wake: threading.Lock | None = None
-        self.mail: Mail | None = None
-        self.future: Any = None
-
-    def expect_to_wait(self) -> None:
-        """Prepares for waiting."""
-        if self.wake is None:
-            wake = threading.Lock()
-            wake.acquire()
-            self.since = time.monotonic()
-            self.wake = wake
-
-    def rouse(self) -> None:
-        """Wakes the waiting thread; once too often does no harm."""
-        if self.wake is not None:
-            with contextlib.suppress(RuntimeError):
-                self.wake.release()
 
 
 class _Lead(Enum):
@@ -102,6 +42,7 @@ class GroupCommit:
 
     def __init__(self, writer: Transactions, name: str) -> None:
         self._writer = writer
+        self._batches = Batches(writer)
         self._name = name
         self.reset()
 
@@ -112,7 +53,6 @@ class GroupCommit:
         self._leader_thread = 0
         self._queue: list[Op] = []
         self._alone: list[Op] = []
-        self._members: list[Op] = []
         self._closing = False
         self._crew: threading.Thread | None = None
         self._crew_wake = threading.Lock()
@@ -123,7 +63,12 @@ class GroupCommit:
         """Runs the work in a transaction; returns when it is durable."""
         op = Op(work)
         try:
-            self._line_up(op, self._queue)
+            with self._mutex:
+                leads = self._leader is None
+                if leads:
+                    self._leader = op
+            if not leads:
+                self._line_up(op, self._queue)
             if not op.settled:
                 self._lead(op, op)
         except BaseException:
@@ -280,10 +225,24 @@ class GroupCommit:
     # ------------------------------------------------------------------ leading
 
     def _lead(self, me: Op | _Lead, own: Op | None) -> None:
-        batch: list[Op] = [] if own is None or own.wake is not None else [own]
         self._leader_thread = threading.get_ident()
+        # Who waited is in the queue, at its head.
+        batch: list[Op] = [own] if own is not None and own.wake is None else []
         try:
-            self._transact(batch, own)
+            try:
+                conn = self._writer.begin(self._since(own))
+            except Exception as error:  # noqa: BLE001
+                ours = self._writer.translate(error)
+                if own is not None:
+                    raise ours from None
+                self._refuse(batch, ours)
+            else:
+                if self._queue:
+                    with self._mutex:
+                        room = MAX_BATCH - len(batch)
+                        batch += self._queue[:room]
+                        del self._queue[:room]
+                self._batches.serve(conn, batch, own)
         except BaseException:
             self._surely(lambda: self._give_back(batch, own))
             raise
@@ -294,85 +253,11 @@ class GroupCommit:
                 self._surely(lambda: self._end_turn(me, batch))
                 raise
 
-    def _transact(self, batch: list[Op], own: Op | None) -> None:
-        """Serves a batch: on return each op in it has its value or its error."""
-        head = own or (self._queue[0] if self._queue else None)
-        try:
-            conn = self._writer.begin(head.since if head is not None else None)
-        except Exception as error:  # noqa: BLE001
-            ours = self._writer.translate(error)
-            if own is not None:
-                raise ours from None
-            self._refuse(batch, ours)
-            return
-        if self._queue:
+    def _since(self, own: Op | None) -> float | None:
+        if own is None:
             with self._mutex:
-                room = MAX_BATCH - len(batch)
-                batch += self._queue[:room]
-                del self._queue[:room]
-        if len(batch) == 1:
-            self._run_one(conn, batch[0], own)
-        elif batch:
-            self._run_many(conn, batch, own)
-
-    def _run_one(self, conn: sqlite3.Connection, op: Op, own: Op | None) -> None:
-        try:
-            op.value = op.work(conn)
-        except BaseException as error:  # noqa: BLE001
-            self._blame(op, own, error)
-            return
-        try:
-            self._commit(conn, [op])
-        except (sqlite3.Error, ChatStoreError) as error:
-            op.error = self._writer.translate(error)
-
-    def _run_many(self, conn: sqlite3.Connection, batch: list[Op], own: Op | None) -> None:
-        execute = conn.execute
-        for op in batch:
-            try:
-                execute("SAVEPOINT op")
-                op.value = op.work(conn)
-                execute("RELEASE op")
-            except BaseException as error:  # noqa: BLE001
-                self._blame(op, own, error)
-                if not conn.in_transaction:
-                    # SQLite rolled back all of it: disk full, I/O error.
-                    self._run_apart(batch, own)
-                    return
-                execute("ROLLBACK TO op")
-                execute("RELEASE op")
-        try:
-            self._commit(conn, batch)
-        except sqlite3.IntegrityError:
-            # A deferred constraint: only one by one can it be seen whose.
-            self._writer.leave()
-            self._run_apart(batch, own)
-        except (sqlite3.Error, ChatStoreError) as error:
-            for op in batch:
-                op.error = op.error or _copy(self._writer.translate(error))
-
-    def _run_apart(self, batch: list[Op], own: Op | None) -> None:
-        """Each that has not failed yet in a transaction of its own."""
-        for op in batch:
-            if op.error is None:
-                try:
-                    conn = self._writer.begin(None)
-                except Exception as error:  # noqa: BLE001
-                    op.error = self._writer.translate(error)
-                else:
-                    self._run_one(conn, op, own)
-            op.final = True
-            self._writer.leave()
-
-    def _commit(self, conn: sqlite3.Connection, members: list[Op]) -> None:
-        self._members = members
-        self._writer.commit(conn)
-
-    def _blame(self, op: Op, own: Op | None, error: BaseException) -> None:
-        if isinstance(error, KeyboardInterrupt) and own is not None and op is not own:
-            # It was meant for the leader's thread, not for the work that happened to run.
-            raise error
-        op.error = self._writer.translate(error)
+                return self._queue[0].since if self._queue else None
+        return own.since
 
     def _refuse(self, batch: list[Op], error: BaseException) -> None:
         """No transaction could begin: tasks are told now, threads find out when they lead."""
@@ -382,21 +267,15 @@ class GroupCommit:
             for op in list(self._queue):
                 if op.mail is not None and not (waits and op.since is not None and op.since > due):
                     self._queue.remove(op)
-                    op.error = _copy(error)
+                    op.error = copy_of(error)
                     batch.append(op)
 
     # ------------------------------------------------------------------ ending a turn
 
     def _give_back(self, batch: list[Op], own: Op | None) -> None:
         """The leader was interrupted: who is not settled queues again. May be repeated."""
-        if self._writer.committed:
-            for op in self._members:
-                op.final = True
-        again = [op for op in batch if not op.final and op is not own]
-        told = [op for op in batch if op.final or op is own]
+        told, again = self._batches.split(batch, own)
         self._writer.leave()
-        for op in again:
-            op.value = op.error = None
         with self._mutex:
             self._queue[:0] = again
             batch[:] = told
@@ -407,18 +286,23 @@ class GroupCommit:
         with self._mutex:
             if self._leader is me:
                 self._leader_thread = 0
-                self._name_leader()
+                if self._alone or self._queue:
+                    self._name_leader()
+                else:
+                    self._leader = None
         if self._leader is not None:
             self._rouse_leader()
-        mails: dict[Mail, list[Op]] = {}
+        mails: dict[Mail, list[Op]] | None = None
         for op in batch:
             op.settled = True
-            if op.mail is None:
-                op.rouse()
-            else:
+            if op.mail is not None:
+                mails = {} if mails is None else mails
                 mails.setdefault(op.mail, []).append(op)
-        for mail, ops in mails.items():
-            mail.post(ops)
+            elif op.wake is not None:
+                op.rouse()
+        if mails is not None:
+            for mail, ops in mails.items():
+                mail.post(ops)
 
     # ------------------------------------------------------------------ the crew
 
@@ -443,8 +327,3 @@ class GroupCommit:
                     return
             if leads:
                 self._lead(_Lead.CREW, None)
-
-
-def _copy(error: BaseException) -> BaseException:
-    # One exception raised in many threads would collect all their tracebacks.
-    return type(error)(*error.args) if isinstance(error, ChatStoreError) else error

@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chatstore.sql.commit import Op
 from chatstore.sql.conn import Conn
 from chatstore.sql.loops import Mailboxes, Workers, settle
+from chatstore.sql.op import Op
 from chatstore.sql.sqlite import Durability
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ def _make_folders(folder: Path) -> None:
 
 @contextlib.contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """Yields a private, empty file beside `path`, which then takes its place, durably, or is gone."""
+    """Yields a private file beside `path`, which then takes its place durably, or is gone."""
     fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(fd)
     temporary = Path(name)

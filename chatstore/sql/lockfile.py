@@ -141,14 +141,14 @@ class LockFile:
         self.path = database.with_name(database.name + "-lock")
         self._database = database
         self._fd: int | None = None
-        self._lock, self._unlock = _primitives()
+        self._lock, self._take, self._give = _primitives()
 
     def enter(self) -> bool:
         """Takes the lock if nobody has it."""
         if self._fd is None:
             self._fd = self._open()
         try:
-            self._lock(self._fd)
+            self._lock(self._fd, self._take)
         except (BlockingIOError, PermissionError):
             return False
         return True
@@ -156,7 +156,7 @@ class LockFile:
     def leave(self) -> None:
         """Gives the lock back. The file stays: removing it would split those who wait."""
         if self._fd is not None:
-            self._unlock(self._fd)
+            self._lock(self._fd, self._give)
 
     def close(self) -> None:
         """Closes the file, which also gives the lock back."""
@@ -183,26 +183,20 @@ class LockFile:
         self._fd = None
 
 
-def _primitives() -> tuple[Callable[[int], None], Callable[[int], None]]:
+def _primitives() -> tuple[Callable[[int, int], object], int, int]:
+    """The system's call, and how it is told to take and to give back."""
     if sys.platform == "win32":
         import msvcrt
 
-        def lock(fd: int) -> None:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        def locking(fd: int, mode: int) -> None:
+            if mode == msvcrt.LK_NBLCK:
+                msvcrt.locking(fd, mode, 1)
+            else:
+                with contextlib.suppress(OSError):  # it was not locked
+                    msvcrt.locking(fd, mode, 1)
 
-        def unlock(fd: int) -> None:
-            with contextlib.suppress(OSError):  # it was not locked
-                msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+        return locking, msvcrt.LK_NBLCK, msvcrt.LK_UNLCK
 
-    else:
-        import fcntl
+    import fcntl
 
-        flock, exclusive, release = fcntl.flock, fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
-
-        def lock(fd: int) -> None:
-            flock(fd, exclusive)
-
-        def unlock(fd: int) -> None:
-            flock(fd, release)
-
-    return lock, unlock
+    return fcntl.flock, fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN

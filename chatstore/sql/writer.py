@@ -8,9 +8,8 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import Protocol
 
-from chatstore.errors import StoreCorruptError
+from chatstore.errors import ChatStoreError, StoreCorruptError
 from chatstore.sql import faults
 from chatstore.sql.lockfile import (
     BorrowedGate,
@@ -23,30 +22,6 @@ from chatstore.sql.lockfile import (
 from chatstore.sql.sqlite import Connector, pause
 
 
-class Transactions(Protocol):
-    """What the group commit needs of a writer."""
-
-    def begin(self, since: float | None) -> sqlite3.Connection:
-        """Starts a transaction; `since` is when the caller began to wait, if it did."""
-
-    def commit(self, conn: sqlite3.Connection) -> None:
-        """Makes it durable, or raises the driver's error or ours."""
-
-    @property
-    def committed(self) -> bool:
-        """Whether the transaction is durable, also if an interruption hid the answer."""
-
-    def leave(self) -> None:
-        """Ends whatever is left of it. May be called twice."""
-
-    @property
-    def patience(self) -> float:
-        """The lock timeout in seconds."""
-
-    def translate(self, error: BaseException) -> BaseException:
-        """Our error for a driver's; any other error as it is."""
-
-
 class Writer:
     """Opens its connection when first used."""
 
@@ -56,6 +31,7 @@ class Writer:
         memory = self._place.path is None
         self.gate: Gate = MemoryGate(self._place.lock_timeout) if memory else OpenGate()
         self.conn: sqlite3.Connection | None = None
+        self._execute: Callable[[str], object] = _closed
         # Whether anything was committed, so that closing may tidy up.
         self.wrote = False
         self._commit_began = False
@@ -77,6 +53,8 @@ class Writer:
                     self.gate = OpenGate()
                 elif not isinstance(self.gate, LockFile):
                     self.gate = LockFile(path)
+            # One cursor for all of BEGIN and COMMIT.
+            self._execute = conn.cursor().execute
             self.conn = conn
         return self.conn
 
@@ -85,27 +63,32 @@ class Writer:
         if self._damage is not None:
             raise StoreCorruptError(self._damage)
         self._commit_began = self._commit_failed = False
-        conn = self.conn or self.open()
+        conn = self.conn
+        if conn is None:
+            conn = self.open()
         self.enter(since)
         try:
-            conn.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            self.wait(lambda: conn.execute("BEGIN IMMEDIATE"), since)
+            self._execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not faults.is_busy(error):
+                raise
+            self.wait(lambda: self._execute("BEGIN IMMEDIATE"), since)
         return conn
 
     def enter(self, since: float | None = None) -> None:
         """Takes the gate."""
         try:
-            if self.gate.enter():
-                return
-            deadline = self._deadline(since)
-            while not self.gate.enter():
-                if time.monotonic() >= deadline:
-                    raise faults.busy(self._place.name, self._place.lock_timeout)
-                pause()
+            if not self.gate.enter():
+                deadline = self._deadline(since)
+                while not self.gate.enter():
+                    if time.monotonic() >= deadline:
+                        raise faults.busy(self._place.name, self._place.lock_timeout)
+                    pause()
         except PermissionError:
             raise faults.unwritable(self._place.name) from None
         except OSError as error:
+            if isinstance(error, ChatStoreError):
+                raise
             raise faults.unreachable(self._place.name, error) from None
 
     def wait(self, step: Callable[[], object], since: float | None = None) -> None:
@@ -129,7 +112,7 @@ class Writer:
         """One COMMIT; with a rollback journal it may have to wait for readers."""
         self._commit_began = True
         try:
-            conn.execute("COMMIT")
+            self._execute("COMMIT")
         except sqlite3.OperationalError as error:
             # First of all, before a signal can come: `committed` must not take it for a success.
             self._commit_failed = True
@@ -175,6 +158,7 @@ class Writer:
     def close(self, *, tidy: bool) -> None:
         """Closes the connection. The last one to close a WAL database also empties the log."""
         conn, self.conn = self.conn, None
+        self._execute = _closed
         if conn is not None and not self._place.shared:
             with contextlib.suppress(sqlite3.Error):
                 if tidy and self.wrote and self._damage is None:
@@ -191,3 +175,8 @@ class Writer:
 
     def _deadline(self, since: float | None) -> float:
         return (time.monotonic() if since is None else since) + self._place.lock_timeout
+
+
+def _closed(sql: str) -> object:
+    message = f"no connection for {sql}"
+    raise AssertionError(message)
