@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import IO
 
+from chatstore.transfer import lines, names, sink
 from chatstore.transfer.stream import Format, Progress, Snapshot, TransferReport
 
 
@@ -16,5 +17,18 @@ def export_json(
     format: Format | None,
     progress: Progress | None,
 ) -> TransferReport:
-    """Write a snapshot to a file; `source` names the store in the header."""
-    raise NotImplementedError
+    """Write a snapshot to a file; `source` names the store in the header.
+
+    Raises:
+        TransferError: The name says no format; the file cannot be written.
+        StoreFullError: There is no room for it.
+    """
+    shape, compressed = names.shape(target, format)
+    write = lines.write
+    if shape == "json":
+        from chatstore.transfer import document  # late: it has pydantic build models
+
+        write = document.write
+    # The target first: a folder that is missing is told before a snapshot is held.
+    with sink.writing(target, compressed=compressed) as to, snapshot() as held:
+        return write(held, to, source, progress)

@@ -11,6 +11,13 @@ OnConflict = Literal["error", "skip", "replace", "append"]
 Progress = Callable[[int, int | None], None]
 """Called with the messages done, and the messages in all where that is known."""
 
+NEW = ""
+"""As `Conversation.revision` in a `Stream`: the file tells no ttl, so that the conversation gets
+the store's own, as new ones do."""
+
+VERSION = 1
+"""Of our files. Whatever an older version could not read raises it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -28,7 +35,12 @@ class Snapshot:
 
 
 Stream = Iterator[tuple[Conversation, Iterable[Draft]]]
-"""Conversations on their way into a store; their `count` and `revision` mean nothing."""
+"""Conversations on their way into a store, each with at least one message.
+
+Their `count` means nothing, and their `revision` nothing unless it is `NEW`. Drafts that a store
+leaves unread are passed over. What is wrong with a file is raised out of the iteration as a
+`TransferError`, by its end at the latest: a store keeps nothing before that.
+"""
 
 
 @dataclass(frozen=True, slots=True)
