@@ -152,7 +152,7 @@ class AsyncChatStore(ABC):
             'Helo'
         """
         request = requests.update_message(key, idx, message, expected_revision)
-        return self._decode_one(await self._execute(request))
+        return codec.decode_one(await self._execute(request))
 
     async def delete_message(
         self, key: str, idx: int, *, expected_revision: Expected = None
@@ -173,7 +173,7 @@ class AsyncChatStore(ABC):
             'a'
         """
         request = requests.delete_message(key, idx, expected_revision)
-        return self._decode_one(await self._execute(request))
+        return codec.decode_one(await self._execute(request))
 
     async def delete_last_message(
         self, key: str, *, expected_revision: Expected = None
@@ -230,9 +230,8 @@ class AsyncChatStore(ABC):
             ...     await store.count_messages("user1", status="archived")
             1
         """
-        return await self._decode(
-            await self._execute(requests.archive_messages(key, n, expected_revision))
-        )
+        request = requests.archive_messages(key, n, expected_revision)
+        return await self._decode(await self._execute(request))
 
     # Reading messages
 
@@ -264,9 +263,8 @@ class AsyncChatStore(ABC):
             ...     [m.content for m in await store.get_messages("user1", last=2)]
             ['b', 'c']
         """
-        return await self._decode(
-            await self._execute(requests.read(key, last, start, stop, status))
-        )
+        rows = await self._execute(requests.read(key, last, start, stop, status))
+        return await self._decode(rows, strict=self._strict)
 
     async def get_records(
         self,
@@ -303,7 +301,7 @@ class AsyncChatStore(ABC):
             'Hello'
         """
         rows = await self._execute(requests.read_one(key, idx))
-        return self._decode_one(rows[0] if rows else None)
+        return codec.decode_one(rows[0] if rows else None, strict=self._strict)
 
     def iter_messages(self, key: str) -> AsyncIterator[ChatMessage]:
         """The messages of a conversation, oldest first, read in pages as they are asked for.
@@ -324,7 +322,7 @@ class AsyncChatStore(ABC):
     async def _pages(self, key: str) -> AsyncIterator[ChatMessage]:
         after = None
         while rows := await self._execute(operations.ReadAfter(key, after, PAGE)):
-            for message in await self._decode(rows):
+            for message in await self._decode(rows, strict=self._strict):
                 yield message
             after = rows[-1]
 
@@ -625,13 +623,10 @@ class AsyncChatStore(ABC):
             return await in_thread(request, key, messages, expected)
         return request(key, messages, expected)
 
-    async def _decode(self, rows: Sequence[Row]) -> list[ChatMessage]:
+    async def _decode(self, rows: Sequence[Row], *, strict: bool = False) -> list[ChatMessage]:
         if len(rows) > LONG:
-            return await in_thread(codec.decode_all, rows, strict=self._strict)
-        return codec.decode_all(rows, strict=self._strict)
-
-    def _decode_one(self, row: Row | None) -> ChatMessage | None:
-        return None if row is None else codec.decode(row, strict=self._strict)
+            return await in_thread(codec.decode_all, rows, strict=strict)
+        return codec.decode_all(rows, strict=strict)
 
     # What a store is made of
 

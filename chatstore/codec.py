@@ -81,6 +81,14 @@ def decode(row: Row, *, strict: bool = False) -> ChatMessage:
     return message
 
 
+def decode_one(row: Row | None, *, strict: bool = False) -> ChatMessage | None:
+    """The message of a row, if there is one.
+
+    What a write removed is never decoded strictly: it would be lost with the error.
+    """
+    return None if row is None else decode(row, strict=strict)
+
+
 def decode_all(rows: Sequence[Row], *, strict: bool = False) -> list[ChatMessage]:
     """The messages of rows, in their order."""
     with collector_paused(len(rows)):

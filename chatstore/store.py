@@ -10,7 +10,7 @@ from typing import IO, Any, Self, TypeVar
 from chatstore import arguments, codec, operations, requests, transfer
 from chatstore.arguments import Expected
 from chatstore.messages import ChatMessage, Message
-from chatstore.records import CheckReport, Conversation, Record, Row, Status
+from chatstore.records import CheckReport, Conversation, Record, Status
 from chatstore.transfer import Format, OnConflict, Progress, Snapshot, Stream, TransferReport
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class ChatStore(ABC):
             'Helo'
         """
         request = requests.update_message(key, idx, message, expected_revision)
-        return self._decode_one(self._execute(request))
+        return codec.decode_one(self._execute(request))
 
     def delete_message(
         self, key: str, idx: int, *, expected_revision: Expected = None
@@ -164,7 +164,7 @@ class ChatStore(ABC):
             'a'
         """
         request = requests.delete_message(key, idx, expected_revision)
-        return self._decode_one(self._execute(request))
+        return codec.decode_one(self._execute(request))
 
     def delete_last_message(
         self, key: str, *, expected_revision: Expected = None
@@ -200,7 +200,7 @@ class ChatStore(ABC):
             1
         """
         rows = self._execute(requests.delete_messages(key, expected_revision))
-        return None if rows is None else self._decode(rows)
+        return None if rows is None else codec.decode_all(rows)
 
     def archive_messages(
         self, key: str, n: int, *, expected_revision: Expected = None
@@ -221,7 +221,8 @@ class ChatStore(ABC):
             ...     store.count_messages("user1", status="archived")
             1
         """
-        return self._decode(self._execute(requests.archive_messages(key, n, expected_revision)))
+        request = requests.archive_messages(key, n, expected_revision)
+        return codec.decode_all(self._execute(request))
 
     # Reading messages
 
@@ -253,7 +254,8 @@ class ChatStore(ABC):
             ...     [m.content for m in store.get_messages("user1", last=2)]
             ['b', 'c']
         """
-        return self._decode(self._execute(requests.read(key, last, start, stop, status)))
+        rows = self._execute(requests.read(key, last, start, stop, status))
+        return codec.decode_all(rows, strict=self._strict)
 
     def get_records(
         self,
@@ -290,7 +292,7 @@ class ChatStore(ABC):
             'Hello'
         """
         rows = self._execute(requests.read_one(key, idx))
-        return self._decode_one(rows[0] if rows else None)
+        return codec.decode_one(rows[0] if rows else None, strict=self._strict)
 
     def iter_messages(self, key: str) -> Iterator[ChatMessage]:
         """The messages of a conversation, oldest first, read in pages as they are asked for.
@@ -311,7 +313,7 @@ class ChatStore(ABC):
     def _pages(self, key: str) -> Iterator[ChatMessage]:
         after = None
         while rows := self._execute(operations.ReadAfter(key, after, PAGE)):
-            yield from self._decode(rows)
+            yield from codec.decode_all(rows, strict=self._strict)
             after = rows[-1]
 
     def count_messages(self, key: str, *, status: Status | None = None) -> int:
@@ -597,12 +599,6 @@ class ChatStore(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _decode(self, rows: Sequence[Row]) -> list[ChatMessage]:
-        return codec.decode_all(rows, strict=self._strict)
-
-    def _decode_one(self, row: Row | None) -> ChatMessage | None:
-        return None if row is None else codec.decode(row, strict=self._strict)
 
     # What a store is made of
 
