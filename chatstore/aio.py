@@ -619,7 +619,7 @@ class AsyncChatStore(ABC):
         messages: Sequence[Message],
         expected: Expected,
     ) -> R:
-        if len(messages) > LONG:
+        if isinstance(messages, list | tuple) and len(messages) > LONG:
             return await in_thread(request, key, messages, expected)
         return request(key, messages, expected)
 
