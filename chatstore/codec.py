@@ -52,7 +52,7 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
     if message.id is not None:
         check_id(message.id, path)
     kind, calls = derive(shown)
-    created_at = now if message.created_at is None else clock.read(message.created_at)
+    created_at = now if message.created_at is None else _moment(message.created_at, path)
     return Draft(message.id, name, payload, shown.role, kind, calls, False, created_at)
 
 
@@ -150,9 +150,29 @@ def same_content(draft: Draft, format: str, payload: str) -> bool:
     """Whether a stored payload is that of the draft: equal as JSON, whatever the order of keys."""
     if draft.format != format:
         return False
-    return draft.payload == payload or bool(
-        json_text.load(draft.payload) == json_text.load(payload)
-    )
+    if draft.payload == payload:
+        return True
+    try:
+        return _sorted(draft.payload) == _sorted(payload)
+    except ValueError:  # the stored one is damaged
+        return False
+
+
+def _sorted(payload: str) -> str:
+    # Compared as text: to Python's `==`, 1, 1.0 and True are one value.
+    return json.dumps(json_text.load(payload), sort_keys=True)
+
+
+def _moment(moment: object, path: str) -> int:
+    try:
+        us = clock.read(moment)  # type: ignore[arg-type]  # fields can be set to anything
+        clock.show(us)
+    except (TypeError, OverflowError):
+        raise InvalidMessageError(
+            f"{path}.created_at is no datetime with a time zone, in the years 1 to 9999 of UTC; "
+            "use datetime.now(UTC)"
+        ) from None
+    return us
 
 
 def _native(message: NativeMessage) -> tuple[str, ChatMessage]:

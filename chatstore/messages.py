@@ -1,5 +1,6 @@
 """The message that goes in and comes out: `ChatMessage`, and its two special kinds."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -23,8 +24,31 @@ def text_block(text: str) -> Block:
     return {"block_type": TEXT, "text": text}
 
 
-def _role(value: object) -> object:
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
+
+
+def is_role(value: object) -> bool:
+    """Whether it can be a role: a text, not empty, of characters that every database keeps.
+
+    Example:
+        >>> is_role("assistant"), is_role("")
+        (True, False)
+    """
+    return (
+        isinstance(value, str)
+        and value != ""
+        and (value.isprintable() or not _UNKEPT.search(value))
+    )
+
+
+def _plain(value: object) -> object:
     return value.value if isinstance(value, Enum) else value
+
+
+def _role(value: str) -> str:
+    if not is_role(value):
+        raise ValueError("a role is not empty, and holds neither NUL nor a lone surrogate")
+    return value
 
 
 def _typed(blocks: list[Block]) -> list[Block]:
@@ -35,7 +59,10 @@ def _typed(blocks: list[Block]) -> list[Block]:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC the moment is outside the years 1 to 9999") from None
 
 
 class ChatMessage(BaseModel):
@@ -67,13 +94,13 @@ class ChatMessage(BaseModel):
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
-    role: Annotated[str, BeforeValidator(_role), Field(min_length=1)] = "user"
+    role: Annotated[str, BeforeValidator(_plain), AfterValidator(_role)] = "user"
     additional_kwargs: dict[str, Any] = Field(default_factory=dict)
     blocks: Annotated[list[Block], AfterValidator(_typed)] = Field(default_factory=list)
     id: str | None = None
     created_at: Annotated[AwareDatetime, AfterValidator(_utc)] | None = None
 
-    def __init__(self, content: str | Sequence[Block] | None = None, **data: Any) -> None:
+    def __init__(self, /, content: str | Sequence[Block] | None = None, **data: Any) -> None:
         if content is not None:
             if data.get("blocks"):
                 raise ValueError("a message takes content or blocks, not both")

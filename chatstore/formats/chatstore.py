@@ -3,7 +3,7 @@
 from typing import Any
 
 from chatstore import json_text
-from chatstore.messages import TEXT, ChatMessage
+from chatstore.messages import TEXT, ChatMessage, is_role
 
 NAME = "chatstore"
 
@@ -16,10 +16,17 @@ def payload(message: ChatMessage) -> str:
     """The message as JSON text, without its id and its time.
 
     Raises:
-        NotJSONError: It holds what JSON cannot hold; the text names the path.
+        NotJSONError: It holds what JSON cannot hold, or was changed into no message; the text
+            names the path.
     """
+    _check(message)
     blocks = message.blocks
-    if len(blocks) == 1 and not message.additional_kwargs and not message.__pydantic_extra__:
+    if (
+        len(blocks) == 1
+        and not message.additional_kwargs
+        and not message.__pydantic_extra__
+        and type(message) is ChatMessage
+    ):
         block = blocks[0]
         if len(block) == 2 and block.get("block_type") == TEXT and type(block.get("text")) is str:
             # What nearly every message is. Said outright, for a general encoder costs four times
@@ -28,13 +35,24 @@ def payload(message: ChatMessage) -> str:
                 f'{{"role":{json_text.quote(message.role)},"additional_kwargs":{{}},'
                 f'"blocks":[{{"block_type":"text","text":{json_text.quote(block["text"])}}}]}}'
             )
-    fields = {
-        "role": message.role,
-        "additional_kwargs": message.additional_kwargs,
-        "blocks": message.blocks,
-        **{k: v for k, v in (message.__pydantic_extra__ or {}).items() if k not in _OUTSIDE},
-    }
-    return json_text.dump(fields, "message")
+    fields = {name: getattr(message, name) for name in type(message).model_fields}
+    fields |= message.__pydantic_extra__ or {}
+    return json_text.dump({k: v for k, v in fields.items() if k not in _OUTSIDE}, "message")
+
+
+def _check(message: ChatMessage) -> None:
+    # Fields can be set to anything after a message was made; what is stored must be readable.
+    if not is_role(message.role):
+        raise json_text.NotJSONError("message.role is no text, empty, or holds half a character")
+    extra: object = message.additional_kwargs
+    blocks: object = message.blocks
+    if not isinstance(extra, dict):
+        raise json_text.NotJSONError("message.additional_kwargs is no dict")
+    if not isinstance(blocks, list):
+        raise json_text.NotJSONError("message.blocks is no list")
+    for place, block in enumerate(blocks):
+        if not isinstance(block, dict) or not isinstance(block.get("block_type"), str):
+            raise json_text.NotJSONError(f"message.blocks[{place}] is no dict with a block_type")
 
 
 def view(payload: dict[str, Any]) -> ChatMessage:
@@ -45,7 +63,7 @@ def view(payload: dict[str, Any]) -> ChatMessage:
     """
     if payload.keys() == _FIELDS:
         role, extra, blocks = payload["role"], payload["additional_kwargs"], payload["blocks"]
-        if type(role) is str and role and type(extra) is dict and _all_typed(blocks):
+        if type(role) is str and is_role(role) and type(extra) is dict and _all_typed(blocks):
             return _assemble(payload)
     return ChatMessage(**payload)
 
