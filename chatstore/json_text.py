@@ -13,6 +13,7 @@ from typing import Any
 from pydantic_core import from_json
 
 MAX_DEPTH = 64
+_TOO_LONG = 10**4300  # as Python's own limit, above which it neither prints nor reads
 quote = encode_basestring_ascii
 """A str as a JSON string of ASCII characters."""
 
@@ -37,14 +38,15 @@ def dump(value: Any, path: str) -> str:
         NotJSONError: JSON cannot hold it.
     """
     _check(value, path, 0)
-    try:
-        return encode(value)
-    except ValueError:  # an integer of more digits than Python prints
-        raise NotJSONError(f"{path} holds an integer that is too long to print") from None
+    return encode(value)
 
 
 def _check(value: Any, path: str, depth: int) -> None:
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, str):
+        return
+    if isinstance(value, int):
+        if not -_TOO_LONG < value < _TOO_LONG:
+            raise NotJSONError(f"{path} is an integer of more than 4300 digits; use a string")
         return
     if isinstance(value, float):
         if not math.isfinite(value):
