@@ -66,9 +66,7 @@ def check_namespace(namespace: str) -> str:
 
 def check_prefix(prefix: str) -> str:
     """The prefix, if a key can begin with it."""
-    if prefix:
-        check_key(prefix)
-    return prefix
+    return check_key(prefix) if prefix != "" else prefix
 
 
 def window(last: int | None, start: int | None, stop: int | None, status: Status | None) -> Window:
@@ -77,6 +75,8 @@ def window(last: int | None, start: int | None, stop: int | None, status: Status
         if start is not None or stop is not None:
             raise ValueError("give last, or start and stop, not both")
         last = check_count("last", last)
+    start = None if start is None else operator.index(start)
+    stop = None if stop is None else operator.index(stop)
     return Window(last, start, stop, check_status(status))
 
 
