@@ -118,7 +118,6 @@ class SimpleChatStore(ChatStore):
     def _find(self, key: str, expected: Expected = None) -> Held | None:
         held = self._held.get(key)
         if held is not None and held.expires_at is not None and held.expires_at <= clock.now():
-            del self._held[key]
             held = None
         if expected is not None and (held.revision if held else ABSENT) != expected:
             raise errors.conflict(key)
@@ -266,7 +265,8 @@ class SimpleChatStore(ChatStore):
 
     def _purge_expired(self, op: ops.PurgeExpired) -> int:
         before = len(self._held)
-        return before - len(self._live())
+        self._held = {held.key: held for held in self._live()}
+        return before - len(self._held)
 
     def _copy(self, op: ops.Copy) -> int:
         source = self._find(op.key)
@@ -284,7 +284,9 @@ class SimpleChatStore(ChatStore):
         return len(drafts)
 
     def _erase(self, op: ops.Erase) -> bool:
-        return self._delete(ops.Delete(op.key, None)) is not None
+        existed = self._find(op.key) is not None
+        self._held.pop(op.key, None)  # what has expired is absent, but its text is not yet gone
+        return existed
 
     def _check(self, op: ops.Check) -> CheckReport:
         live = self._live()
