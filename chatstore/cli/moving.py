@@ -4,11 +4,12 @@ import argparse
 import os
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from chatstore import ChatStore, codec
+from chatstore import ChatStore, TransferError, codec
 from chatstore.cli import exits, stores
 from chatstore.cli.parsing import (
     Subparsers,
@@ -112,6 +113,7 @@ def run_import(args: argparse.Namespace, term: Terminal) -> int:
         stores.open_writing(url, namespace) as store,
         term.progress(f"importing {os.path.basename(args.source)}") as update,
         codec.collector_paused(),
+        _conflicts_in_words(),
     ):
         report = import_file(
             store,
@@ -215,6 +217,7 @@ def _copy_stores(
     with (
         term.progress("copying") as copying,
         codec.collector_paused(),
+        _conflicts_in_words(),
     ):
         return copy_store(
             source, target, on_conflict=on_conflict, progress=copying, verifying=copying
@@ -230,9 +233,20 @@ def _show_copy(term: Terminal, report: CopyReport, verb: str, seconds: float) ->
         term.line(problem, "red")
     if report.problems:
         term.note("The target was written to meanwhile, or has a fault: see `chatstore check`.")
-    else:
+    elif report.verified:
         compared = plural(report.verified, "conversation")
-        term.line(f"compared {compared}: equal, content sha256 {report.digest[:16]}…", "green")
+        term.line(f"read back {compared}: equal", "green")
+        term.line(f"sha256 of the content: {report.digest}", "dim")
+
+
+@contextmanager
+def _conflicts_in_words() -> Iterator[None]:
+    """What the library says of an argument, said of the option."""
+    try:
+        yield
+    except TransferError as error:
+        text = str(error).replace("import with on_conflict set to", "use --on-conflict with")
+        raise TransferError(text) from None
 
 
 def _refuse_same(path: str, url: str) -> None:

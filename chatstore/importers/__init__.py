@@ -49,7 +49,8 @@ def import_file(
 
     Args:
         store: Where the conversations go.
-        path: The file, or a `Source` that was looked into already; plain or gzipped, for the exports of ChatGPT and Claude also their zip.
+        path: The file, or a `Source` that was looked into already; plain or gzipped, for the
+            exports of ChatGPT and Claude also their zip.
         importer: One of `NAMES`; `None`: what the file asks for, where that is certain.
         on_conflict: As in `ChatStore.import_json`.
         key_prefix: What keys begin with; `None`: nothing for files that name their conversations,

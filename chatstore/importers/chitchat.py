@@ -34,10 +34,11 @@ def find() -> str | None:
 
 
 def total(source: Source) -> int:
-    """How many messages there are."""
+    """How many messages there are; what is broken counts for nothing here."""
     talks = source.document.values() if isinstance(source.document, dict) else ()
-    turns = [talk["messages"] for talk in talks if isinstance(talk, dict) and "messages" in talk]
-    return sum(len(turn) for talk in turns if isinstance(talk, list) for turn in talk)
+    held = [talk.get("messages") for talk in talks if isinstance(talk, dict)]
+    turns = [turn for one in held if isinstance(one, list) for turn in one]
+    return sum(len(turn) for turn in turns if isinstance(turn, list))
 
 
 def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:

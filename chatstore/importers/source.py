@@ -80,6 +80,8 @@ class Source:
                 text = self._decode(file.read(), "the file", first=True)
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             self._unreadable(error)
+        if not text.strip():
+            self.fail("the file", "is empty")
         return self.parse(text, "the file")
 
     @cached_property

@@ -112,7 +112,9 @@ class Taker:
             try:
                 drafts.append(codec.encode(message, self._now, path))
             except InvalidMessageError as error:
-                raise TransferError(f"{error}; nothing was imported") from None
+                text = str(error)
+                text = text if text.startswith(path) else f"{path}: {text}"
+                raise TransferError(f"{text}; nothing was imported") from None
             if message.id is not None:
                 if message.id in ids:
                     raise TransferError(f"{path} has the id of one before it; nothing was imported")
