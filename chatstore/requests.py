@@ -113,6 +113,7 @@ def set_ttl(key: str, ttl: float | None, expected: Expected) -> ops.SetTTL:
 
 def copy_conversation(key: str, to_key: str, stop: int | None) -> ops.Copy:
     """Fork a conversation."""
+    stop = None if stop is None else operator.index(stop)
     if stop == 0:
         raise ValueError("stop=0 leaves nothing to copy; a conversation holds a message")
     return ops.Copy(arguments.check_key(key), arguments.check_key(to_key), stop)
