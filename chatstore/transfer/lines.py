@@ -54,11 +54,12 @@ def write(snapshot: Snapshot, to: Write, source: str, progress: Progress | None)
                 opening = None
                 conversations += 1
             text = line(row)
+            if len(text) > MAX_LINE:
+                raise _too_long(conversation)
             waiting.append(text)
             messages += 1
             size += len(text)
             if size > _FLUSH:
-                _check_length(text, conversation)
                 flush()
                 size = 0
             if progress is not None and not messages % EVERY:
@@ -109,9 +110,8 @@ def footer(conversations: int, messages: int, digest: str) -> str:
     )
 
 
-def _check_length(text: str, conversation: Conversation) -> None:
-    if len(text) > MAX_LINE:
-        raise TransferError(
-            f"a message of the conversation {conversation.key!r} makes a line of more than "
-            f"{MAX_LINE} bytes, which no import would take; delete it, or keep it elsewhere"
-        )
+def _too_long(conversation: Conversation) -> TransferError:
+    return TransferError(
+        f"a message of the conversation {conversation.key!r} makes a line of more than {MAX_LINE} "
+        "bytes, which no import would take; delete it, or keep its data elsewhere"
+    )
