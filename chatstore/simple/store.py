@@ -17,7 +17,7 @@ from chatstore.records import CheckReport, Conversation, Draft, Row
 from chatstore.settle import in_thread
 from chatstore.simple.conversation import Held
 from chatstore.store import ChatStore
-from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
+from chatstore.transfer import NEW, OnConflict, Snapshot, Stream, TransferReport
 
 T = TypeVar("T")
 
@@ -339,10 +339,13 @@ class SimpleChatStore(ChatStore):
         held.append(drafts)
         held.created_at = clock.read(conversation.created_at)
         held.updated_at = clock.read(conversation.updated_at)
+        held.metadata = codec.encode_metadata(conversation.metadata)
+        if conversation.revision == NEW:
+            held.expires_at = None if held.ttl is None else clock.now() + held.ttl
+            return held
         held.ttl = arguments.ttl_in_us(conversation.ttl)
         expires_at = conversation.expires_at
         held.expires_at = None if expires_at is None else clock.read(expires_at)
-        held.metadata = codec.encode_metadata(conversation.metadata)
         return held
 
 

@@ -3,6 +3,7 @@
 from chatstore.transfer.export import export_json
 from chatstore.transfer.restore import import_json
 from chatstore.transfer.stream import (
+    NEW,
     Format,
     OnConflict,
     Progress,
@@ -12,6 +13,7 @@ from chatstore.transfer.stream import (
 )
 
 __all__ = [
+    "NEW",
     "Format",
     "OnConflict",
     "Progress",
