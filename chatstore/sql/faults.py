@@ -200,6 +200,14 @@ def forked(name: str) -> StoreUnavailableError:
     )
 
 
+def vanished(name: str) -> StoreUnavailableError:
+    """The file is not the one that was opened."""
+    return StoreUnavailableError(
+        f"{name}: the file was deleted or replaced while the store was open, and nothing was "
+        "written. Put it back, or close the store and open it again."
+    )
+
+
 def unwritable(name: str) -> ChatStoreError:
     """The system does not let us create or lock a file."""
     return _compose(_READ_ONLY, name, "EACCES")

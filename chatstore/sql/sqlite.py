@@ -59,6 +59,7 @@ class Connector:
         self.place = place
         self.remote = place.path is not None and is_remote(place.path)
         self._warned = False
+        self._identity: tuple[int, int] | None = None
         # What the last writer's connection found.
         self.wal = False
         # In a child that was forked while the database was in use.
@@ -66,6 +67,7 @@ class Connector:
 
     def connect(self, role: Role) -> sqlite3.Connection:
         """A new connection, set up for its role. Raises our errors."""
+        self.look()
         if self.lost or is_tainted(self.place.path):
             raise faults.forked(self.place.name)
         try:
@@ -77,7 +79,24 @@ class Connector:
                 raise
         except sqlite3.Error as error:
             raise self.place.translate(error) from None
+        if self._identity is None:
+            self._identity = self._identify()
         return conn
+
+    def look(self) -> None:
+        """Refuses a file that is not the one that was opened first."""
+        if self._identity is not None and self._identity != self._identify():
+            raise faults.vanished(self.place.name)
+
+    def _identify(self) -> tuple[int, int] | None:
+        path = self.place.path
+        if path is None or self.remote:
+            return None  # network file systems may number a file anew
+        try:
+            state = path.stat()
+        except OSError:
+            return (0, 0)
+        return (state.st_dev, state.st_ino)
 
     def journal_mode(self, conn: sqlite3.Connection) -> str:
         """The journal mode of the file: `wal`, `delete` or another."""
@@ -212,7 +231,7 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
 
 def require_file(place: Place) -> None:
     """Refuses what is not there, or empty, where nothing may be created."""
-    if place.path is None or place.create:
+    if place.path is None or (place.create and not place.read_only):
         return
     try:
         empty = place.path.stat().st_size == 0

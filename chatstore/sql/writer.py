@@ -21,6 +21,9 @@ from chatstore.sql.lockfile import (
 )
 from chatstore.sql.sqlite import Connector, pause
 
+# How long a writer may go on in a file that was deleted or replaced under it.
+_LOOK_SECONDS = 0.2
+
 
 class Writer:
     """Opens its connection when first used."""
@@ -32,6 +35,7 @@ class Writer:
         self.gate: Gate = MemoryGate(self._place.lock_timeout) if memory else OpenGate()
         self.conn: sqlite3.Connection | None = None
         self._execute: Callable[[str], object] = _closed
+        self._look_again = 0.0
         # Whether anything was committed, so that closing may tidy up.
         self.wrote = False
         self._commit_began = False
@@ -67,6 +71,10 @@ class Writer:
         if conn is None:
             conn = self.open()
         self.enter(since)
+        if time.monotonic() >= self._look_again:
+            # SQLite writes on into a file that was deleted, and every answer would be a lie.
+            self._look_again = time.monotonic() + _LOOK_SECONDS
+            self._connector.look()
         try:
             self._execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -142,8 +150,12 @@ class Writer:
         conn = self.conn
         if conn is not None and conn.in_transaction:
             self._commit_failed = True
-            with contextlib.suppress(sqlite3.Error):
+            try:
                 conn.execute("ROLLBACK")
+            except sqlite3.Error:
+                # Closing it rolls back too; the next transaction gets a new one.
+                self.close(tidy=False)
+                return
         self.gate.leave()
 
     def translate(self, error: BaseException) -> BaseException:
@@ -160,11 +172,12 @@ class Writer:
         conn, self.conn = self.conn, None
         self._execute = _closed
         if conn is not None and not self._place.shared:
-            with contextlib.suppress(sqlite3.Error):
-                if tidy and self.wrote and self._damage is None:
+            with contextlib.suppress(sqlite3.Error, OSError):
+                if tidy and self.wrote and self._damage is None and self.gate.enter():
                     conn.execute("PRAGMA analysis_limit=400").close()
                     conn.execute("PRAGMA optimize").close()
             conn.close()
+        self.gate.leave()
         self.gate.close()
 
     def forget(self) -> None:
