@@ -18,9 +18,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 GAP = 1 << 20
 """Between the ordinals of messages that are appended, so that an insert finds room between two."""
 
-BLOCK_ROWS = 256
+BLOCK_ROWS = 1024
+"""Few, and a lookup adds up many edited blocks; many, and it steps far inside one. At 100 000
+messages, all blocks edited (m): 256 rows 0.20 ms, 1 024 rows 0.07 ms."""
+
 BLOCK = BLOCK_ROWS * GAP
-"""The ordinals of a block: those of 256 appended messages. See `chatstore.sql.places`."""
+"""The ordinals of a block: those of so many appended messages. See `chatstore.sql.places`."""
 
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only in an INTEGER key
 _Ordered = Text().with_variant(Text(collation="C"), "postgresql")  # by code point, as on SQLite

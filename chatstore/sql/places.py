@@ -1,6 +1,6 @@
 """From idx to ordinal, and room for an ordinal between two others.
 
-Appended messages get the ordinals 0, GAP, 2 GAP, …; 256 of them make a block. As long as nothing
+Appended messages get the ordinals 0, GAP, 2 GAP, …; 1 024 of them make a block. As long as nothing
 else happens, idx and ordinal follow from each other. A block in which something else happened has a
 row in `chatstore_block`: by how many messages it holds more (fewer) than appending alone would have
 put there. So a lookup adds up the few blocks that were edited, calculates across all others, and
@@ -37,26 +37,33 @@ def ordinal_at(turn: Turn, held: Held, place: int) -> int:
     if place < _NEAR:
         return int(turn.row(turn.sql.ordinal_from_start, conversation_id=here, skip=place)[0])
     left, cursor = place, held.base
+    full = held.next_ordinal // BLOCK  # the blocks below were filled by appending
     for block, delta in turn.rows(turn.sql.blocks, conversation_id=here):
-        if block >= held.base:
+        if block >= cursor:
             regular = (block - cursor) * BLOCK_ROWS
             if left < regular:
                 break
             left -= regular
             cursor = block + 1
-        inside = regular_rows(held, block) + delta
+            inside = delta + (BLOCK_ROWS if block < full else regular_rows(held, block))
+        else:
+            inside = delta
         if left < inside:
-            found = turn.row(
-                turn.sql.ordinals_up,
-                conversation_id=here,
-                low=block * BLOCK,
-                high=(block + 1) * BLOCK,
-                n=1,
-                skip=left,
-            )
-            return int(found[0])
+            return _ordinal_inside(turn, held, block, left)
         left -= inside
     return cursor * BLOCK + left * GAP
+
+
+def _ordinal_inside(turn: Turn, held: Held, block: int, place: int) -> int:
+    row = turn.row(
+        turn.sql.ordinals_up,
+        conversation_id=held.conversation_id,
+        low=block * BLOCK,
+        high=(block + 1) * BLOCK,
+        n=1,
+        skip=place,
+    )
+    return int(row[0])
 
 
 def regular_rows(held: Held, block: int) -> int:

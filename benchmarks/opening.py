@@ -1,0 +1,33 @@
+"""What does it cost to import the library, and to open a current file?"""
+
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from benchmarks.harness import Answer, absolute, at_most, folder, seconds
+from chatstore import open_store
+
+
+def answers() -> Iterator[Answer]:
+    yield at_most(
+        "import chatstore, beside import pydantic",
+        1.5,
+        lambda: _import("chatstore"),
+        lambda: _import("pydantic, pydantic.main"),
+        unit="ms",
+    )
+    with folder() as here:
+        path = here / "chat.db"
+        open_store(path).close()
+        times = [seconds(lambda: open_store(path).close(), 1) for _ in range(50)]
+        took = statistics.median(times) * 1000
+        yield absolute("open a current file and close it", 10, took, "ms")
+
+
+def _import(names: str) -> float:
+    program = (
+        f"import time; t = time.perf_counter(); import {names}; print(time.perf_counter() - t)"
+    )
+    command = [sys.executable, "-c", program]
+    return float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
