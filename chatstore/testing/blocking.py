@@ -1,0 +1,94 @@
+"""An async store, driven by callers that block, so that one suite tests both faces."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from chatstore.aio import AsyncChatStore
+from chatstore.store import ChatStore
+
+T = TypeVar("T")
+
+
+class Blocking:
+    """The calls of an `AsyncChatStore` on an event loop in a thread of its own.
+
+    Calls from several threads are several tasks on that loop.
+
+    Args:
+        store: The store; `stop()` does not close it.
+    """
+
+    def __init__(self, store: AsyncChatStore) -> None:
+        self.store = store
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What the coroutine returns on the loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def stop(self) -> None:
+        """End the loop and its threads."""
+        self.run(self._loop.shutdown_asyncgens())
+        self.run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.store, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = method(*args, **kwargs)
+            if inspect.iscoroutine(result):
+                return self.run(result)
+            return self._drawn(result) if isinstance(result, AsyncGenerator) else result
+
+        return call
+
+    def _drawn(self, source: AsyncGenerator[T, None]) -> Iterator[T]:
+        async def advance() -> tuple[T, ...]:
+            async for item in source:
+                return (item,)
+            return ()
+
+        try:
+            while item := self.run(advance()):
+                yield item[0]
+        finally:
+            self.run(source.aclose())
+
+    def __bool__(self) -> bool:
+        return bool(self.store)
+
+    def __repr__(self) -> str:
+        return repr(self.store)
+
+    def __enter__(self) -> Self:
+        self.run(self.store.__aenter__())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.run(self.store.__aexit__(kind, error, trace))
+
+
+def blocking(store: ChatStore | AsyncChatStore) -> ChatStore:
+    """The store itself, or `Blocking` around an async one, which has every call of `ChatStore`."""
+    return store if isinstance(store, ChatStore) else cast(ChatStore, Blocking(store))
+
+
+def stop(store: ChatStore) -> None:
+    """Close what `blocking` returned, whether or not it is closed already."""
+    store.close()
+    if isinstance(store, Blocking):
+        store.stop()
