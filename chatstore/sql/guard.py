@@ -1,7 +1,6 @@
 """What a change of the schema must not lose: rows, references, what a host hung on our tables."""
 
-import contextlib
-import os
+import glob
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import DatabaseError
 
 from chatstore.errors import ChatStoreError
-from chatstore.sql.files import create_private, sync_folder
+from chatstore.sql.files import replaced_file
 from chatstore.sql.versions import TABLES, checked
 
 if TYPE_CHECKING:
@@ -33,9 +33,15 @@ def sqlite(conn: "sa.Connection") -> Iterator[None]:
     _compare(rows, _count(conn))
     if _orphans(conn) > orphans:
         raise ChatStoreError(_lost("the conversations of some messages"))
-    for name in hung.keys() - _hung(conn).keys():
-        # A rebuilt table comes without the triggers and indexes that a host had put on it.
-        conn.exec_driver_sql(hung[name])
+    # A rebuilt table comes without the triggers and indexes that a host had put on it.
+    for name in sorted(hung.keys() - _hung(conn).keys()):
+        try:
+            conn.exec_driver_sql(hung[name])
+        except DatabaseError:
+            raise ChatStoreError(
+                f"{name}, which is not chatstore's own, does not fit its new tables: nothing was "
+                f"changed. Drop {name}, and create one that fits afterwards"
+            ) from None
 
 
 @contextmanager
@@ -59,29 +65,18 @@ def has_conversations(conn: "sa.Connection") -> bool:
 
 
 def back_up(conn: sqlite3.Connection, path: Path, revision: str) -> Path:
-    """Copies a database to a private file beside it, and returns that. An older one is replaced."""
+    """Copies a database to a private file beside it, and returns that. An older one is replaced.
+
+    Page by page, not by VACUUM: a host's tables may depend on rowids that VACUUM changes.
+    """
     target = path.with_name(f"{path.name}.bak-{revision}")
-    # One name, so that attempts that were killed do not fill the disk; the write lock keeps others
-    # from it.
-    draft = target.with_name(f"{target.name}.part")
-    draft.unlink(missing_ok=True)
-    try:
-        create_private(draft)
-        with closing(sqlite3.connect(draft)) as copy:
-            copy.execute("PRAGMA synchronous=OFF")
-            # In one step: taken in several, it starts again whenever another process commits.
-            conn.backup(copy, pages=-1)
-        fd = os.open(draft, os.O_RDWR)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        draft.replace(target)
-    finally:
-        for leftover in (draft, Path(f"{draft}-journal"), Path(f"{draft}-wal")):
-            with contextlib.suppress(OSError):
-                leftover.unlink(missing_ok=True)
-    sync_folder(target.parent)
+    # Those of attempts that were killed; the write lock keeps others from making one now.
+    for stale in path.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        stale.unlink(missing_ok=True)
+    with replaced_file(target) as draft, closing(sqlite3.connect(draft)) as copy:
+        copy.execute("PRAGMA synchronous=OFF")
+        # In one step: taken in several, it starts again whenever another process commits.
+        conn.backup(copy, pages=-1)
     return target
 
 

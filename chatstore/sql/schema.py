@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from chatstore._version import __version__
 from chatstore.errors import ChatStoreError, SchemaOutdatedError
+from chatstore.sql import faults
 from chatstore.sql.versions import HEAD, REVISIONS, TABLES, VERSION_TABLE, current, current_of
 
 if TYPE_CHECKING:
@@ -244,8 +245,13 @@ def _back_up(database: "Database", conn: "sa.Connection", found: str) -> Path | 
     path = database.place.path if isinstance(database, SQLiteDatabase) else None
     if path is None or not guard.has_conversations(conn):
         return None
-    # Through another connection: SQLite copies nothing from one that writes.
-    return database.read(lambda other: guard.back_up(cast(sqlite3.Connection, other), path, found))
+    try:
+        # Through another connection: SQLite copies nothing from one that writes.
+        return database.read(
+            lambda other: guard.back_up(cast(sqlite3.Connection, other), path, found)
+        )
+    except OSError as error:
+        raise faults.unreachable(f"the backup of {database.name}", error) from None
 
 
 def _rank(revision: str | None) -> int:

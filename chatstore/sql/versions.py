@@ -30,7 +30,7 @@ _NAMES = {
 
 
 class _NoVersionError(Exception):
-    """There is no version table, or it cannot be read."""
+    """There is no version table, or it is not one of ours."""
 
 
 def current(database: "Database", schema: str | None = None) -> str | None:
@@ -40,47 +40,47 @@ def current(database: "Database", schema: str | None = None) -> str | None:
         SchemaTooNewError: The revision is not one of ours.
         StoreCorruptError: There are tables of ours, but not which version they are.
     """
-    table = f'"{checked(schema)}".{VERSION_TABLE}' if schema else VERSION_TABLE
-
-    def select(conn: "Conn") -> list[str]:
-        try:
-            return [row[0] for row in conn.execute(f"SELECT version_num FROM {table}").fetchall()]  # noqa: S608
-        except Exception as error:
-            if _is_absence(error):
-                raise _NoVersionError from None
-            raise
-
     try:
-        found = database.read(select)
+        if found := database.read(lambda conn: _versions(conn, schema)):
+            return _judge(found, database.name)
     except _NoVersionError:
-        # A second statement needs a second transaction on PostgreSQL.
-        return database.read(lambda conn: current_of(conn, database, schema))
-    if not found:
-        return database.read(lambda conn: current_of(conn, database, schema))
-    return _judge(found, database.name)
+        # Asking what there is instead takes a new transaction, on PostgreSQL.
+        pass
+    return database.read(lambda conn: current_of(conn, database, schema))
 
 
 def current_of(conn: "Conn", database: "Database", schema: str | None = None) -> str | None:
-    """The same on a connection whose transaction must survive: no statement of it fails."""
-    where = (
-        f"n.nspname = '{checked(schema)}'" if schema else "pg_catalog.pg_table_is_visible(c.oid)"
-    )
+    """The same on a connection whose transaction goes on: no statement fails but for damage."""
+    where = "pg_catalog.pg_table_is_visible(c.oid)"
+    if schema:
+        where = f"n.nspname = '{checked(schema)}'"
     sql = _NAMES[database.dialect].format(where=where)
     names = {name for (name,) in conn.execute(sql).fetchall()}
     ours = sorted(names.intersection(TABLES))
-    found: list[str] = []
+    unread = ours
     if VERSION_TABLE in names:
-        table = f'"{schema}".{VERSION_TABLE}' if schema else VERSION_TABLE
-        found = [row[0] for row in conn.execute(f"SELECT version_num FROM {table}").fetchall()]  # noqa: S608
-    if found:
-        return _judge(found, database.name)
-    if ours:
+        try:
+            if found := _versions(conn, schema):
+                return _judge(found, database.name)
+        except _NoVersionError:
+            unread = [*ours, VERSION_TABLE]
+    if unread:
         raise StoreCorruptError(
-            f"{database.name}: it has {', '.join(ours)}, but {VERSION_TABLE} does not say in which "
-            "version, so that nothing was touched. If the tables are another program's, use "
-            "another database; if they are chatstore's, restore the file from a backup"
+            f"{database.name}: it has {', '.join(unread)}, but {VERSION_TABLE} does not say in "
+            "which version, so that nothing was touched. If another program made them, use "
+            "another database; if chatstore did, restore a backup"
         )
     return None
+
+
+def _versions(conn: "Conn", schema: str | None) -> list[str]:
+    table = f'"{checked(schema)}".{VERSION_TABLE}' if schema else VERSION_TABLE
+    try:
+        return [row[0] for row in conn.execute(f"SELECT version_num FROM {table}").fetchall()]  # noqa: S608
+    except Exception as error:
+        if _is_absence(error):
+            raise _NoVersionError from None
+        raise
 
 
 def checked(schema: str) -> str:
