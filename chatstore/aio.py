@@ -19,6 +19,7 @@ from chatstore.transfer import Format, OnConflict, Progress, TransferReport
 
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S")
 
 LONG = 1024
 """From how many messages on they are encoded and decoded in a thread, beside the event loop."""
@@ -59,6 +60,7 @@ class AsyncChatStore(ABC):
         message: Message,
         idx: int | None = None,
         *,
+        status: Status = "active",
         expected_revision: Expected = None,
     ) -> str:
         """Append a message, or insert it where `list.insert(idx, …)` would.
@@ -79,11 +81,16 @@ class AsyncChatStore(ABC):
             ...     await store.add_message("user1", ChatMessage("Hello", id="m1"))
             'm1'
         """
-        request = requests.add_message(key, message, idx, expected_revision)
+        request = requests.add_message(key, message, idx, expected_revision, status)
         return (await self._execute(request))[0]
 
     async def add_messages(
-        self, key: str, messages: Sequence[Message], *, expected_revision: Expected = None
+        self,
+        key: str,
+        messages: Sequence[Message],
+        *,
+        status: Status = "active",
+        expected_revision: Expected = None,
     ) -> list[str]:
         """Append messages, all or none, with nothing between them. `[]` does nothing.
 
@@ -104,15 +111,22 @@ class AsyncChatStore(ABC):
             2
         """
         return await self._execute(
-            await self._encoded(requests.add_messages, key, messages, expected_revision)
+            await self._encoded(requests.add_messages, key, messages, expected_revision, status)
         )
 
     async def set_messages(
-        self, key: str, messages: Sequence[Message], *, expected_revision: Expected = None
+        self,
+        key: str,
+        messages: Sequence[Message],
+        *,
+        status: Status | None = None,
+        expected_revision: Expected = None,
     ) -> None:
         """Put messages in the place of the conversation; a reader sees the old or the new.
 
         Metadata and ttl stay. `[]` removes the conversation. A failure leaves the old messages.
+        With a status, only the messages of that status are replaced, and the new ones, which get
+        it, come behind those that stay.
 
         Raises:
             InvalidMessageError: One cannot be stored; the text names its place and the path.
@@ -128,7 +142,7 @@ class AsyncChatStore(ABC):
             []
         """
         await self._execute(
-            await self._encoded(requests.set_messages, key, messages, expected_revision)
+            await self._encoded(requests.set_messages, key, messages, expected_revision, status)
         )
 
     async def update_message(
@@ -192,9 +206,11 @@ class AsyncChatStore(ABC):
         return await self.delete_message(key, -1, expected_revision=expected_revision)
 
     async def delete_messages(
-        self, key: str, *, expected_revision: Expected = None
+        self, key: str, *, status: Status | None = None, expected_revision: Expected = None
     ) -> list[ChatMessage] | None:
         """Remove the conversation and return what it held; `None` if it did not exist.
+
+        With a status, only the messages of that status are removed.
 
         The text may stay in the files until it is overwritten; see `erase`.
 
@@ -208,7 +224,7 @@ class AsyncChatStore(ABC):
             ...     len(await store.delete_messages("user1"))
             1
         """
-        rows = await self._execute(requests.delete_messages(key, expected_revision))
+        rows = await self._execute(requests.delete_messages(key, expected_revision, status))
         return None if rows is None else await self._decode(rows)
 
     async def archive_messages(
@@ -614,14 +630,15 @@ class AsyncChatStore(ABC):
 
     async def _encoded(
         self,
-        request: Callable[[str, Sequence[Message], Expected], R],
+        request: Callable[[str, Sequence[Message], Expected, S], R],
         key: str,
         messages: Sequence[Message],
         expected: Expected,
+        status: S,
     ) -> R:
         if isinstance(messages, list | tuple) and len(messages) > LONG:
-            return await in_thread(request, key, messages, expected)
-        return request(key, messages, expected)
+            return await in_thread(request, key, messages, expected, status)
+        return request(key, messages, expected, status)
 
     async def _decode(self, rows: Sequence[Row], *, strict: bool = False) -> list[ChatMessage]:
         if len(rows) > LONG:

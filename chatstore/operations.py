@@ -51,14 +51,16 @@ class Insert(Operation[list[str]]):
 
 @dataclass(slots=True)
 class Replace(Operation[None]):
-    """Put the drafts in the place of all messages; no draft: remove the conversation.
+    """Put the drafts in the place of all messages, or of those of a status, behind the others.
 
-    Metadata and the conversation's own ttl stay. Ids: as in `Append`, among the drafts.
+    Metadata and the conversation's own ttl stay. If no message is left, the conversation goes.
+    Ids: as in `Append`, among the drafts and those that stay.
     """
 
     key: str
     drafts: Sequence[Draft]
     expected: Expected
+    status: Status | None = None
 
 
 @dataclass(slots=True)
@@ -85,10 +87,14 @@ class DeleteAt(Operation[Row | None]):
 
 @dataclass(slots=True)
 class Delete(Operation[list[Row] | None]):
-    """Remove the conversation; the rows that it held, oldest first, or `None`."""
+    """Remove all messages, or those of a status; their rows, oldest first.
+
+    `None` if there is no conversation. If no message is left, the conversation goes.
+    """
 
     key: str
     expected: Expected
+    status: Status | None = None
 
 
 @dataclass(slots=True)

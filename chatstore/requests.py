@@ -8,30 +8,44 @@ from chatstore import arguments, clock, codec
 from chatstore import operations as ops
 from chatstore.arguments import Expected
 from chatstore.messages import Message
-from chatstore.records import Conversation, Status
+from chatstore.records import Conversation, Draft, Status
 
 
 def add_message(
-    key: str, message: Message, idx: int | None, expected: Expected
+    key: str, message: Message, idx: int | None, expected: Expected, status: Status = "active"
 ) -> ops.Append | ops.Insert:
     """Append or insert one message."""
     key, expected = arguments.check_key(key), arguments.check_expected(expected)
     draft = codec.encode(message, clock.now())
+    if status != "active":
+        (draft,) = _of_status([draft], status)
     if idx is None:
         return ops.Append(key, (draft,), expected)
     return ops.Insert(key, operator.index(idx), draft, expected)
 
 
-def add_messages(key: str, messages: Sequence[Message], expected: Expected) -> ops.Append:
+def add_messages(
+    key: str, messages: Sequence[Message], expected: Expected, status: Status = "active"
+) -> ops.Append:
     """Append messages."""
     key, expected = arguments.check_key(key), arguments.check_expected(expected)
-    return ops.Append(key, codec.encode_all(messages, clock.now()), expected)
+    drafts = _of_status(codec.encode_all(messages, clock.now()), status)
+    return ops.Append(key, drafts, expected)
 
 
-def set_messages(key: str, messages: Sequence[Message], expected: Expected) -> ops.Replace:
-    """Replace a conversation."""
+def set_messages(
+    key: str, messages: Sequence[Message], expected: Expected, status: Status | None = None
+) -> ops.Replace:
+    """Replace a conversation, or its messages of a status."""
     key, expected = arguments.check_key(key), arguments.check_expected(expected)
-    return ops.Replace(key, codec.encode_all(messages, clock.now()), expected)
+    drafts = _of_status(codec.encode_all(messages, clock.now()), status or "active")
+    return ops.Replace(key, drafts, expected, arguments.check_status(status))
+
+
+def _of_status(drafts: list[Draft], status: Status) -> list[Draft]:
+    if arguments.check_status(status) == "active":
+        return drafts
+    return [draft._replace(archived=True) for draft in drafts]
 
 
 def update_message(key: str, idx: int, message: Message, expected: Expected) -> ops.Update:
@@ -46,9 +60,10 @@ def delete_message(key: str, idx: int, expected: Expected) -> ops.DeleteAt:
     return ops.DeleteAt(key, operator.index(idx), expected)
 
 
-def delete_messages(key: str, expected: Expected) -> ops.Delete:
-    """Remove a conversation."""
-    return ops.Delete(arguments.check_key(key), arguments.check_expected(expected))
+def delete_messages(key: str, expected: Expected, status: Status | None = None) -> ops.Delete:
+    """Remove a conversation, or its messages of a status."""
+    key, expected = arguments.check_key(key), arguments.check_expected(expected)
+    return ops.Delete(key, expected, arguments.check_status(status))
 
 
 def archive_messages(key: str, n: int, expected: Expected) -> ops.Archive:

@@ -54,6 +54,7 @@ class ChatStore(ABC):
         message: Message,
         idx: int | None = None,
         *,
+        status: Status = "active",
         expected_revision: Expected = None,
     ) -> str:
         """Append a message, or insert it where `list.insert(idx, …)` would.
@@ -74,11 +75,16 @@ class ChatStore(ABC):
             ...     store.add_message("user1", ChatMessage("Hello", id="m1"))
             'm1'
         """
-        request = requests.add_message(key, message, idx, expected_revision)
+        request = requests.add_message(key, message, idx, expected_revision, status)
         return self._execute(request)[0]
 
     def add_messages(
-        self, key: str, messages: Sequence[Message], *, expected_revision: Expected = None
+        self,
+        key: str,
+        messages: Sequence[Message],
+        *,
+        status: Status = "active",
+        expected_revision: Expected = None,
     ) -> list[str]:
         """Append messages, all or none, with nothing between them. `[]` does nothing.
 
@@ -98,14 +104,21 @@ class ChatStore(ABC):
             ...     store.count_messages("user1")
             2
         """
-        return self._execute(requests.add_messages(key, messages, expected_revision))
+        return self._execute(requests.add_messages(key, messages, expected_revision, status))
 
     def set_messages(
-        self, key: str, messages: Sequence[Message], *, expected_revision: Expected = None
+        self,
+        key: str,
+        messages: Sequence[Message],
+        *,
+        status: Status | None = None,
+        expected_revision: Expected = None,
     ) -> None:
         """Put messages in the place of the conversation; a reader sees the old or the new.
 
         Metadata and ttl stay. `[]` removes the conversation. A failure leaves the old messages.
+        With a status, only the messages of that status are replaced, and the new ones, which get
+        it, come behind those that stay.
 
         Raises:
             InvalidMessageError: One cannot be stored; the text names its place and the path.
@@ -120,7 +133,7 @@ class ChatStore(ABC):
             ...     store.get_keys()
             []
         """
-        self._execute(requests.set_messages(key, messages, expected_revision))
+        self._execute(requests.set_messages(key, messages, expected_revision, status))
 
     def update_message(
         self, key: str, idx: int, message: Message, *, expected_revision: Expected = None
@@ -183,9 +196,11 @@ class ChatStore(ABC):
         return self.delete_message(key, -1, expected_revision=expected_revision)
 
     def delete_messages(
-        self, key: str, *, expected_revision: Expected = None
+        self, key: str, *, status: Status | None = None, expected_revision: Expected = None
     ) -> list[ChatMessage] | None:
         """Remove the conversation and return what it held; `None` if it did not exist.
+
+        With a status, only the messages of that status are removed.
 
         The text may stay in the files until it is overwritten; see `erase`.
 
@@ -199,7 +214,7 @@ class ChatStore(ABC):
             ...     len(store.delete_messages("user1"))
             1
         """
-        rows = self._execute(requests.delete_messages(key, expected_revision))
+        rows = self._execute(requests.delete_messages(key, expected_revision, status))
         return None if rows is None else codec.decode_all(rows)
 
     def archive_messages(

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from chatstore import clock, codec, errors
 from chatstore.arguments import Window
-from chatstore.records import Conversation, Draft, Row
+from chatstore.records import Conversation, Draft, Row, Status
 
 GAP = 1 << 20
 """Between the ordinals of neighbours, so that an insert seldom moves others."""
@@ -113,6 +113,14 @@ class Held:
         if window.last is not None:
             return rows[max(0, len(rows) - window.last) :]
         return rows[window.start : window.stop]
+
+    def without(self, status: Status | None) -> tuple[list[Row], list[Row]]:
+        """The rows that stay when those of a status, or all, are removed; and those removed."""
+        if status is None:
+            return [], self.rows
+        gone = self.window(Window(status=status))
+        stay: Status = "active" if status == "archived" else "archived"
+        return self.window(Window(status=stay)), gone
 
     def after(self, row: Row | None, limit: int) -> list[Row]:
         """The rows behind a row, wherever it is by now."""

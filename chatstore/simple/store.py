@@ -164,7 +164,7 @@ class SimpleChatStore(ChatStore):
         if held is None and not op.drafts:
             return
         held = copy.copy(held or self._new(op.key))
-        held.rows = []
+        held.rows, _ = held.without(op.status)
         held.append(held.unknown(op.drafts))
         self._keep(held)
 
@@ -194,8 +194,10 @@ class SimpleChatStore(ChatStore):
         held = self._find(op.key, op.expected)
         if held is None:
             return None
-        del self._held[op.key]
-        return held.rows
+        held.rows, gone = held.without(op.status)
+        if gone:
+            self._keep(held)
+        return gone
 
     def _archive(self, op: ops.Archive) -> list[Row]:
         held = self._find(op.key, op.expected)

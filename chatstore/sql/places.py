@@ -10,6 +10,8 @@ Ordinals below the block `base` of a conversation were given up by removing from
 those of messages that were inserted there since; such a block holds exactly `delta` messages.
 """
 
+from collections import Counter
+
 from chatstore.errors import StoreFullError
 from chatstore.sql.models import BLOCK, BLOCK_ROWS, GAP
 from chatstore.sql.statements import EVERYTHING
@@ -73,26 +75,29 @@ def regular_rows(held: Held, block: int) -> int:
     return min(max(held.next_ordinal // GAP - block * BLOCK_ROWS, 0), BLOCK_ROWS)
 
 
-def note(turn: Turn, held: Held, ordinal: int, delta: int) -> None:
-    """Note that a message came to (1) or left (-1) a block otherwise than by appending."""
-    turn.run(
-        turn.sql.change_block,
-        conversation_id=held.conversation_id,
-        block=ordinal // BLOCK,
-        delta=delta,
-    )
+def note_inserted(turn: Turn, held: Held, ordinal: int) -> None:
+    """Note that a message came otherwise than by appending."""
+    _note(turn, held, ordinal // BLOCK, 1)
 
 
-def give_up_front(turn: Turn, held: Held, removed: int) -> None:
-    """After the front message was removed: forget the blocks before the new front.
+def note_removed(turn: Turn, held: Held, ordinals: list[int]) -> None:
+    """Note that messages went, in the order of their ordinals; others are left.
 
-    Otherwise a conversation that is trimmed for ever would collect a row for every block.
+    The blocks before the new front are forgotten: otherwise a conversation that is trimmed for
+    ever would collect a row for every block.
     """
-    first = turn.row(turn.sql.ordinal_from_start, conversation_id=held.conversation_id, skip=0)
-    front = first[0] // BLOCK
-    if removed // BLOCK < front and held.base < front:
-        held.base = front
-        turn.run(turn.sql.delete_blocks, conversation_id=held.conversation_id, base=front)
+    for block, count in Counter(ordinal // BLOCK for ordinal in ordinals).items():
+        _note(turn, held, block, -count)
+    here = held.conversation_id
+    front = turn.row(turn.sql.ordinal_from_start, conversation_id=here, skip=0)[0]
+    if held.base < front // BLOCK and ordinals[0] < front:
+        held.base = front // BLOCK
+        turn.run(turn.sql.delete_blocks, conversation_id=here, base=held.base)
+
+
+def _note(turn: Turn, held: Held, block: int, delta: int) -> None:
+    here = held.conversation_id
+    turn.run(turn.sql.change_block, conversation_id=here, block=block, delta=delta)
 
 
 def room_before(turn: Turn, held: Held, behind: int) -> int:

@@ -194,6 +194,7 @@ class Statements:
         )
     )
     delete_message = _sql(lambda _: delete(M).where(_here(), M.ordinal == _p("ordinal")))
+    delete_of_status = _sql(lambda _: delete(M).where(_here(), M.archived == _p("archived")))
     delete_before = _sql(lambda _: delete(M).where(_here(), M.ordinal < _p("ordinal")))
 
     def _copy_messages(self) -> ClauseElement:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from chatstore import codec, errors
 from chatstore import operations as ops
 from chatstore.arguments import ABSENT, Expected
-from chatstore.records import Draft, Row, made_id
+from chatstore.records import Draft, Row, Status, made_id
 from chatstore.sql import places
 from chatstore.sql.models import BLOCK, GAP
 from chatstore.sql.statements import EVERYTHING
@@ -26,15 +26,35 @@ def append(turn: Turn, op: ops.Append) -> list[str]:
         drafts = unknown(turn, op.key, held, drafts)
     if not drafts:
         return [draft.id for draft in op.drafts if draft.id is not None]
+    if any(draft.archived for draft in drafts):
+        return _append_archived(turn, op, drafts)
     here, ordinal, serial = _allocate(turn, op.key, len(drafts), op.expected)
     if op.drafts is not drafts and not known and serial:
         raise Raced  # somebody made the conversation since we looked, perhaps with these ids
     store(turn, here, ordinal, serial, drafts)
     if len(op.drafts) == 1 and drafts[0].id is None:  # nearly every append
         return [made_id(here, serial + 1)]
-    made = [made_id(here, serial + 1 + i) for i, draft in enumerate(drafts) if draft.id is None]
-    left = iter(made)
-    return [next(left) if draft.id is None else draft.id for draft in op.drafts]
+    return _ids(op.drafts, drafts, here, serial)
+
+
+def _ids(asked: Sequence[Draft], stored: Sequence[Draft], here: int, serial: int) -> list[str]:
+    """The record ids of what was asked for; `stored` of it got the serials behind `serial`."""
+    made = (made_id(here, serial + 1 + i) for i, draft in enumerate(stored) if draft.id is None)
+    return [next(made) if draft.id is None else draft.id for draft in asked]
+
+
+def _append_archived(turn: Turn, op: ops.Append, drafts: Sequence[Draft]) -> list[str]:
+    """`append`, of messages that are not all active: seldom, so that the counts can be noted."""
+    held = turn.lock(op.key, op.expected)
+    if held is None:
+        expires_at = None if turn.ttl is None else turn.now + turn.ttl
+        turn.create(op.key, 0, ttl=turn.ttl, expires_at=expires_at)
+        held = turn.lock(op.key)
+        if held is None:
+            raise Raced
+    serial = held.revision
+    extend(turn, held, drafts)
+    return _ids(op.drafts, drafts, held.conversation_id, serial)
 
 
 def _allocate(turn: Turn, key: str, n: int, expected: Expected) -> tuple[int, int, int]:
@@ -130,9 +150,10 @@ def insert(turn: Turn, op: ops.Insert) -> list[str]:
         raise errors.conflict(op.key)
     behind = places.ordinal_at(turn, held, place)
     ordinal = places.room_before(turn, held, behind)
-    places.note(turn, held, ordinal, 1)
+    places.note_inserted(turn, held, ordinal)
     held.count += 1
-    if held.active_from is not None:
+    held.archived += op.draft.archived
+    if held.active_from is not None and not op.draft.archived:
         held.active_from = min(held.active_from, ordinal)
     turn.save(held)
     here, serial = held.conversation_id, held.revision
@@ -143,6 +164,13 @@ def insert(turn: Turn, op: ops.Insert) -> list[str]:
 def replace(turn: Turn, op: ops.Replace) -> None:
     """`ops.Replace`. The new messages begin a new block, and so are regular."""
     held = turn.lock(op.key, op.expected)
+    if held is not None and op.status is not None and _others(held, op.status):
+        _remove_of_status(turn, held, op.status)
+        if new := unknown(turn, op.key, held, op.drafts):
+            extend(turn, held, new)
+        else:
+            turn.save(held)
+        return
     drafts = unknown(turn, op.key, None, op.drafts)
     if not drafts:
         if held is not None:
@@ -157,7 +185,8 @@ def replace(turn: Turn, op: ops.Replace) -> None:
     held.base = -(-held.next_ordinal // BLOCK)
     first, serial = held.base * BLOCK, held.revision
     held.next_ordinal = first + len(drafts) * GAP
-    held.count, held.archived, held.active_from = len(drafts), 0, None
+    held.count, held.active_from = len(drafts), None
+    held.archived = sum(draft.archived for draft in drafts)
     held.revision += len(drafts)
     store(turn, here, first, serial, drafts)
     turn.save(held)
@@ -195,9 +224,7 @@ def delete_at(turn: Turn, op: ops.DeleteAt) -> Row | None:
     held.count -= 1
     held.archived -= bool(row.archived)
     if held.count:
-        places.note(turn, held, row.ordinal, -1)
-        if place == 0:
-            places.give_up_front(turn, held, row.ordinal)
+        places.note_removed(turn, held, [row.ordinal])
     turn.save(held)
     return row
 
@@ -207,9 +234,39 @@ def delete(turn: Turn, op: ops.Delete) -> list[Row] | None:
     held = turn.lock(op.key, op.expected)
     if held is None:
         return None
+    if op.status is not None and _others(held, op.status):
+        removed = _remove_of_status(turn, held, op.status)
+        if removed:
+            turn.save(held)
+        return removed
     rows = turn.rows(turn.sql.all, **turn.named(op.key))
     turn.remove(held.conversation_id)
     return list(map(Row._make, rows))
+
+
+def _others(held: Held, status: Status) -> int:
+    """How many messages of the other status there are."""
+    return held.count - held.archived if status == "archived" else held.archived
+
+
+def _remove_of_status(turn: Turn, held: Held, status: Status) -> list[Row]:
+    """Remove the messages of a status, where others stay; the row of `held` is not saved."""
+    here, archived = held.conversation_id, status == "archived"
+    found = turn.rows(
+        turn.sql.slice_of_status,
+        conversation_id=here,
+        archived=archived,
+        ordinal=-EVERYTHING,
+        n=EVERYTHING,
+        skip=0,
+    )
+    rows = list(map(Row._make, found))
+    if rows:
+        turn.run(turn.sql.delete_of_status, conversation_id=here, archived=archived)
+        places.note_removed(turn, held, [row.ordinal for row in rows])
+        held.count -= len(rows)
+        held.archived -= len(rows) if archived else 0
+    return rows
 
 
 def archive(turn: Turn, op: ops.Archive) -> list[Row]:
