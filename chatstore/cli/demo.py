@@ -64,7 +64,6 @@ class Scene:
     term: Terminal
     url: str
     namespace: str
-    store: ChatStore
     folder: str
     times: list[tuple[str, str, str]] = field(default_factory=list)
     steps: int = 0
@@ -74,6 +73,10 @@ class Scene:
         """Where the export goes: beside a SQLite file, else into the temporary folder."""
         path = stores.sqlite_path(self.url)
         return backup_of(path) if path else os.path.join(self.folder, "chat.demo.jsonl.gz")
+
+    def open(self) -> ChatStore:
+        """The store."""
+        return open_store(self.url, namespace=self.namespace)
 
     def title(self, text: str) -> None:
         """Begin a step."""
@@ -112,17 +115,17 @@ def run_demo(args: argparse.Namespace, term: Terminal) -> int:
             )
         namespace = NAMESPACE if args.url else ""
         _make_room(url, namespace)
-        store = stack.enter_context(open_store(url, namespace=namespace))
-        return play(Scene(term, url, namespace, store, folder), data, small=args.small)
+        return play(Scene(term, url, namespace, folder), data, small=args.small)
 
 
 def play(scene: Scene, data: str, *, small: bool) -> int:
     """All steps; 1 if one of them does not show what it should."""
     _import(scene, data)
-    _list(scene)
-    _tail_and_append(scene)
-    kept = _kill(scene, _ACKNOWLEDGED_SMALL if small else _ACKNOWLEDGED)
-    equal = _export_and_import(scene)
+    with scene.open() as store:
+        _list(scene, store)
+        _tail_and_append(scene, store)
+        kept = _kill(scene, store, _ACKNOWLEDGED_SMALL if small else _ACKNOWLEDGED)
+        equal = _export_and_import(scene, store)
     scene.title("How fast it was")
     scene.term.table(
         (("step", "left"), ("time", "right"), ("rate", "right")), scene.times, indent=3
@@ -195,10 +198,15 @@ def _refusal(what: str) -> exits.CommandError:
 
 def _import(scene: Scene, data: str) -> None:
     scene.title(f"Import {os.path.basename(data)} into {stores.where(scene.url)}")
-    scene.store.add_message(KEY, ChatMessage(_INTRO, role="system"))
-    scene.store.set_metadata(KEY, _MARK)
-    with scene.term.progress("   importing") as update, codec.collector_paused(), _clock() as clock:
-        report = import_file(scene.store, data, progress=update)
+    with (
+        scene.term.progress("   importing") as update,
+        codec.collector_paused(),
+        _clock() as clock,  # opening and closing included
+        scene.open() as store,
+    ):
+        store.add_message(KEY, ChatMessage(_INTRO, role="system"))
+        store.set_metadata(KEY, _MARK)
+        report = import_file(store, data, progress=update)
     pace = scene.took("import", report.messages, clock.seconds)
     scene.say(
         f"{plural(report.messages, 'message')} in {plural(report.conversations, 'conversation')}, "
@@ -206,10 +214,10 @@ def _import(scene: Scene, data: str) -> None:
     )
 
 
-def _list(scene: Scene) -> None:
+def _list(scene: Scene, store: ChatStore) -> None:
     scene.title("The longest conversations")
     with _clock() as clock:
-        found = reading.longest(scene.store, 5)
+        found = reading.longest(store, 5)
     rows = [(c.key, number(c.count), moment(c.updated_at)) for c in found]
     scene.term.table(
         (("key", "left"), ("messages", "right"), ("last message", "left")), rows, indent=3
@@ -217,11 +225,11 @@ def _list(scene: Scene) -> None:
     scene.took("list all conversations", 0, clock.seconds)
 
 
-def _tail_and_append(scene: Scene) -> None:
-    found = _worth_reading(scene.store)
+def _tail_and_append(scene: Scene, store: ChatStore) -> None:
+    found = _worth_reading(store)
     scene.title(f"The end of {found.key}")
     with _clock() as clock:
-        records = scene.store.get_records(found.key, last=4)
+        records = store.get_records(found.key, last=4)
     reading.show_messages(scene.term, records, found.count - len(records), "   ")
     pace = scene.took("read the last 4", 0, clock.seconds)
     scene.say(f"the last 4 of {number(found.count)} messages: {pace}")
@@ -232,8 +240,8 @@ def _tail_and_append(scene: Scene) -> None:
         ChatMessage("Of course: nothing was forgotten.", role="assistant"),
     ]
     with _clock() as clock:
-        scene.store.add_messages(found.key, turn)
-    records = scene.store.get_records(found.key, last=2)
+        store.add_messages(found.key, turn)
+    records = store.get_records(found.key, last=2)
     reading.show_messages(scene.term, records, found.count, "   ")
     pace = scene.took("append a turn of 2", 0, clock.seconds)
     scene.say(f"stored and flushed: {pace}")
@@ -248,9 +256,9 @@ def _worth_reading(store: ChatStore) -> Conversation:
     return found[0]
 
 
-def _kill(scene: Scene, target: int) -> bool:
+def _kill(scene: Scene, store: ChatStore, target: int) -> bool:
     scene.title("Kill a writer in the middle of its appends")
-    before = scene.store.count_messages(KEY)
+    before = store.count_messages(KEY)
     words = [sys.executable, "-m", "chatstore.cli.demo_writer", scene.url, scene.namespace, KEY]
     writer = subprocess.Popen(words, stdout=subprocess.PIPE)
     assert writer.stdout is not None  # noqa: S101  # for mypy
@@ -273,7 +281,7 @@ def _kill(scene: Scene, target: int) -> bool:
         f"process {writer.pid} appended, one message per transaction, and was killed (kill -9) "
         f"after {acknowledged} acknowledgements"
     )
-    texts = [message.content for message in scene.store.get_messages(KEY, start=before)]
+    texts = [message.content for message in store.get_messages(KEY, start=before)]
     right = texts == [text_of(n) for n in range(1, len(texts) + 1)]
     extra = len(texts) - acknowledged
     if right and extra in (0, 1):
@@ -282,7 +290,7 @@ def _kill(scene: Scene, target: int) -> bool:
             scene.say("and one that was stored when the kill came, before it could be acknowledged")
     else:
         scene.term.line(f"   {len(texts)} messages are there, and not as they should be", "red")
-    report = scene.store.check()
+    report = store.check()
     for problem in report.problems:
         scene.term.line(f"   {problem}", "red")
     if report.ok:
@@ -290,10 +298,10 @@ def _kill(scene: Scene, target: int) -> bool:
     return right and extra in (0, 1) and report.ok
 
 
-def _export_and_import(scene: Scene) -> bool:
+def _export_and_import(scene: Scene, store: ChatStore) -> bool:
     scene.title(f"Export to {scene.backup}")
     with scene.term.progress("   exporting") as update, _clock() as clock:
-        report = scene.store.export_json(scene.backup, progress=update)
+        report = store.export_json(scene.backup, progress=update)
     pace = scene.took("export", report.messages, clock.seconds)
     scene.say(
         f"{plural(report.messages, 'message')}, {size(os.stat(scene.backup).st_size)}, {pace}"
@@ -311,7 +319,7 @@ def _export_and_import(scene: Scene) -> bool:
         pace = scene.took("import the export", report.messages, clock.seconds)
         scene.say(f"{plural(report.messages, 'message')} into a new SQLite file, {pace}")
         with scene.term.progress("   comparing") as update:
-            one, other = content_digest(scene.store, update), content_digest(restored, update)
+            one, other = content_digest(store, update), content_digest(restored, update)
     scene.say(f"sha256 of the first   {one}")
     scene.say(f"sha256 of the second  {other}")
     if one == other:

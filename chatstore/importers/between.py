@@ -67,8 +67,8 @@ def copy_store(
     """
     # Existing keys are of another making, and cannot be compared.
     known = set(target.get_keys()) if on_conflict in ("skip", "append") else set()
-    reader = _Reader(source, progress)
-    report = target._restore(reader.stream, on_conflict)
+    with closing(_Reader(source, progress)) as reader:
+        report = target._restore(reader.stream, on_conflict)
     compared = {key: mark for key, mark in reader.marks.items() if key not in known}
     problems = _compare(target, compared, verifying)
     return CopyReport(
@@ -108,9 +108,19 @@ class _Reader:
         self.marks: dict[str, _Mark] = {}
         self._store = store
         self._progress = progress
+        self._streams: list[Generator[tuple[Conversation, Iterable[Draft]], None, None]] = []
 
     def stream(self) -> Stream:
         """All conversations, from the beginning each time it is called."""
+        self._streams.append(self._read())
+        return self._streams[-1]
+
+    def close(self) -> None:
+        """Let go of the snapshots that nobody read to the end."""
+        for stream in self._streams:
+            stream.close()
+
+    def _read(self) -> Generator[tuple[Conversation, Iterable[Draft]], None, None]:
         self.marks.clear()
         done = shown = 0
         with self._store._snapshot() as snapshot:
