@@ -1,6 +1,5 @@
 """What callers pass beside messages, checked once for every store and both faces."""
 
-import math
 import operator
 from typing import Any, Final, NamedTuple, final
 
@@ -107,7 +106,7 @@ def ttl_in_us(seconds: float | None) -> int | None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise ValueError(f"ttl is a number of seconds or None, not {type(seconds).__name__}")
-    if not (math.isfinite(seconds) and 1e-6 <= seconds <= MAX_TTL):
+    if not 1e-6 <= seconds <= MAX_TTL:  # neither is NaN
         raise ValueError(
             f"ttl is {seconds}; it is more than 0 and at most {MAX_TTL} seconds (None: for ever)"
         )
