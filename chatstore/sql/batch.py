@@ -84,12 +84,14 @@ class Batches:
                 execute("RELEASE op")
             except BaseException as error:  # noqa: BLE001
                 self._blame(op, own, error)
-                if not conn.in_transaction:
-                    # SQLite rolled back all of it.
+                try:
+                    execute("ROLLBACK TO op")
+                    execute("RELEASE op")
+                except sqlite3.Error:
+                    # There is no savepoint any more: SQLite rolled back all of it.
+                    self._writer.leave()
                     self._run_apart(batch, own)
                     return
-                execute("ROLLBACK TO op")
-                execute("RELEASE op")
         try:
             self._writer.commit(conn)
         except sqlite3.IntegrityError:
@@ -115,7 +117,7 @@ class Batches:
             self._writer.leave()
 
     def _blame(self, op: Op, own: Op | None, error: BaseException) -> None:
-        if isinstance(error, KeyboardInterrupt) and own is not None and op is not own:
+        if isinstance(error, KeyboardInterrupt) and own is not None:
             # It was meant for the leader's thread, not for the work that happened to run.
             raise error
         op.error = self._writer.translate(error)

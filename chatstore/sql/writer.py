@@ -73,8 +73,8 @@ class Writer:
         self.enter(since)
         if time.monotonic() >= self._look_again:
             # SQLite writes on into a file that was deleted, and every answer would be a lie.
-            self._look_again = time.monotonic() + _LOOK_SECONDS
             self._connector.look()
+            self._look_again = time.monotonic() + _LOOK_SECONDS
         try:
             self._execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:

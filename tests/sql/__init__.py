@@ -1,0 +1,1 @@
+"""Tests of the ground floor of the SQL stores, and of the stores themselves."""
