@@ -48,6 +48,7 @@ _DESCRIPTION = [
 _p = bindparam
 _ZERO: ColumnElement[Any] = literal_column("0")
 _ONE: ColumnElement[Any] = literal_column("1")
+_NOTHING: ColumnElement[Any] = literal_column("''")
 
 
 def _named() -> ColumnElement[bool]:
@@ -315,10 +316,12 @@ class Statements:
 
     # Upkeep
 
+    # Concatenated, so that SQLite does not go through all conversations of the namespace instead of
+    # the few that have expired.
     expired = _sql(
         lambda _: (
             select(C.id)
-            .where(_mine(), C.expires_at <= _p("now"))
+            .where(C.namespace.concat(_NOTHING) == _p("namespace"), C.expires_at <= _p("now"))
             .limit(_p("n"))
             .offset(_ZERO)
             .with_for_update(skip_locked=True)
