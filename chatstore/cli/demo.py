@@ -74,6 +74,11 @@ class Scene:
         path = stores.sqlite_path(self.url)
         return backup_of(path) if path else os.path.join(self.folder, "chat.demo.jsonl.gz")
 
+    @property
+    def is_file(self) -> bool:
+        """Whether the store is a SQLite file, whose promises are known here."""
+        return stores.sqlite_path(self.url) is not None
+
     def open(self) -> ChatStore:
         """The store."""
         return open_store(self.url, namespace=self.namespace)
@@ -210,7 +215,7 @@ def _import(scene: Scene, data: str) -> None:
     pace = scene.took("import", report.messages, clock.seconds)
     scene.say(
         f"{plural(report.messages, 'message')} in {plural(report.conversations, 'conversation')}, "
-        f"one transaction, {pace}"
+        f"{'one transaction, ' if scene.is_file else ''}{pace}"
     )
 
 
@@ -244,7 +249,7 @@ def _tail_and_append(scene: Scene, store: ChatStore) -> None:
     records = store.get_records(found.key, last=2)
     reading.show_messages(scene.term, records, found.count, "   ")
     pace = scene.took("append a turn of 2", 0, clock.seconds)
-    scene.say(f"stored and flushed: {pace}")
+    scene.say(f"stored{', and flushed to the disk' if scene.is_file else ''}: {pace}")
 
 
 def _worth_reading(store: ChatStore) -> Conversation:
@@ -276,10 +281,11 @@ def _kill(scene: Scene, store: ChatStore, target: int) -> bool:
     if acknowledged < target:
         scene.term.line("   the writer ended by itself, with an error of its own", "red")
         return False
-    scene.took(f"{target} appends, each flushed", target, clock.seconds)
+    flushed = ", each flushed" if scene.is_file else ""
+    scene.took(f"{target} appends{flushed}", target, clock.seconds)
     scene.say(
-        f"process {writer.pid} appended, one message per transaction, and was killed (kill -9) "
-        f"after {acknowledged} acknowledgements"
+        f"process {writer.pid} appended, one message at a time, and was killed (kill -9) after "
+        f"{acknowledged} acknowledgements"
     )
     texts = [message.content for message in store.get_messages(KEY, start=before)]
     right = texts == [text_of(n) for n in range(1, len(texts) + 1)]
@@ -331,7 +337,7 @@ def _export_and_import(scene: Scene, store: ChatStore) -> bool:
 
 def _farewell(scene: Scene) -> None:
     scene.term.line()
-    if stores.sqlite_path(scene.url) is None:
+    if not scene.is_file:
         scene.say(f"The store keeps what was imported, in the namespace {NAMESPACE}.")
         return
     scene.term.line(f"{scene.url} and {scene.backup} are yours to look at:")

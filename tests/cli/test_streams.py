@@ -1,0 +1,181 @@
+"""Pipes, terminals, signals: what only a process of its own can show."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chatstore import ChatMessage, open_store
+from tests.cli.conftest import Run
+
+PROGRAM = [sys.executable, "-m", "chatstore"]
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CHATSTORE_", "NO_COLOR", "COLUMNS", "FORCE_COLOR"))
+    }
+    return {**kept, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm-256color", **more}
+
+
+def on_a_terminal(*words: str, **more: str) -> tuple[int, str]:
+    """What a user sees who types this."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [*PROGRAM, *words],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment(COLUMNS="100", **more),
+        )
+    finally:
+        os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while part := os.read(ours, 65536):
+            seen += part
+    os.close(ours)
+    return process.wait(timeout=30), seen.decode()
+
+
+def test_python_m(spawn: Run, chat: str) -> None:
+    found = spawn("list", "--json", CHATSTORE_URL=chat)
+    assert (found.code, len(found.rows), found.err) == (0, 3, "")
+    assert spawn("show", "nobody", "--url", chat).code == 4
+    assert "usage: chatstore" in spawn("--help").out
+
+
+def test_a_pipe_gets_plain_text(spawn: Run, chat: str) -> None:
+    found = spawn("show", "ann", "--url", chat, FORCE_COLOR="", TERM="xterm-256color")
+    assert found.code == 0
+    assert "\x1b" not in found.out + found.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+class TestTerminal:
+    def test_colours(self, chat: str) -> None:
+        code, seen = on_a_terminal("show", "ann", "--url", chat)
+        assert code == 0
+        assert "\x1b[" in seen
+        assert "ann 11" in seen
+
+    @pytest.mark.parametrize("more", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+    def test_no_colours(self, chat: str, more: dict[str, str]) -> None:
+        _, seen = on_a_terminal("list", "--url", chat, **more)
+        coloured = [f"\x1b[{code}m" for code in range(30, 48)]
+        assert not any(code in seen for code in coloured)
+        if "TERM" in more:
+            assert "\x1b" not in seen
+
+    @pytest.mark.parametrize("rich", ["", "1"])
+    def test_escapes_in_a_message_reach_no_terminal(self, tmp_path: Path, rich: str) -> None:
+        with open_store("x.db") as store:
+            text = "\x1b]52;c;aGk=\x07 \u202e [bold red]no markup[/] :smile:"
+            store.add_message("k[/]\x1b[2J", ChatMessage(text))
+        if not rich:
+            hide = tmp_path / "hide" / "rich"
+            hide.mkdir(parents=True)
+            (hide / "__init__.py").write_text("raise ImportError('not today')")
+        path = os.pathsep.join([str(tmp_path / "hide"), *sys.path])
+        code, seen = on_a_terminal("show", "k[/]\x1b[2J", "--url", "x.db", PYTHONPATH=path)
+        assert code == 0
+        assert "\x1b]52" not in seen
+        assert "\x1b[2J" not in seen
+        assert "\u202e" not in seen
+        assert ("\x1b[" in seen) == bool(rich)
+        assert "[bold red]no markup[/] :smile:" in seen
+
+    def test_long_work_shows_how_far_it_is(self) -> None:
+        rows = (f'{{"messages":[{{"role":"user","content":"{n}"}}]}}\n' for n in range(8_000))
+        Path("many.jsonl").write_text("".join(rows))
+        code, seen = on_a_terminal("import", "many.jsonl", "--url", "many.db")
+        assert code == 0
+        assert "importing many.jsonl" in seen
+        assert "messages" in seen
+        assert "imported 8 000 messages in 8 000 conversations" in seen
+
+    def test_a_key_is_folded_and_never_cut(self) -> None:
+        key = "k" * 300
+        with open_store("x.db") as store:
+            store.add_message(key, ChatMessage("Hello"))
+        _, seen = on_a_terminal("list", "--url", "x.db")
+        assert seen.count("k") >= 300
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_who_reads_only_the_head_sees_no_complaint() -> None:
+    with open_store("many.db") as store:
+        store.add_messages("k", [ChatMessage("x" * 100) for _ in range(3000)])
+    process = subprocess.Popen(
+        [*PROGRAM, "show", "k", "--url", "many.db"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=30) == 141
+
+
+def test_output_that_cannot_be_written_is_an_error(chat: str) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(
+            [*PROGRAM, "list", "--url", chat],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            timeout=30,
+        )
+    assert found.returncode == 71
+    assert found.stderr.decode() == (
+        "chatstore: error: no space left on device (check the disk and the permissions)\n"
+    )
+
+
+def test_an_encoding_that_cannot_hold_it_gets_escapes(chat: str) -> None:
+    with open_store(chat) as store:
+        store.add_message("k", ChatMessage("Grüße 👋"))
+    found = subprocess.run(
+        [*PROGRAM, "tail", "k", "--url", chat],
+        check=True,
+        capture_output=True,
+        env=environment(PYTHONIOENCODING="ascii"),
+        timeout=30,
+    )
+    assert b"Gr\\xfc\\xdfe \\U0001f44b" in found.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_stores_nothing(chat: str) -> None:
+    rows = (f'{{"messages":[{{"role":"user","content":"{n}"}}]}}\n' for n in range(300_000))
+    Path("many.jsonl").write_text("".join(rows))
+    process = subprocess.Popen(
+        [*PROGRAM, "import", "many.jsonl", "--url", chat],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, b"", b"chatstore: interrupted\n")
+    with open_store(chat) as store:
+        assert store.get_keys() == ["ann", "bob", "weather"]
+        assert store.check().ok
