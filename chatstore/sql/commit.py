@@ -128,7 +128,8 @@ class GroupCommit:
             op.rouse()
         crew = self._crew
         if crew is not None:
-            self._crew_wake.release()
+            with contextlib.suppress(RuntimeError):
+                self._crew_wake.release()
             crew.join()
 
     @property
@@ -303,6 +304,8 @@ class GroupCommit:
         if mails is not None:
             for mail, ops in mails.items():
                 mail.post(ops)
+        # Otherwise the last results would be held until the next write.
+        del batch[:]
 
     # ------------------------------------------------------------------ the crew
 
