@@ -28,6 +28,10 @@ STAGE_BYTES, STAGE_TEXTS = 4 << 20, 10_000
 """About how much of a conversation is staged in one round trip."""
 
 
+BY_TTL = -1
+"""As the moment of an expiry: a ttl from now."""
+
+
 @dataclass(slots=True)
 class Run:
     """Run a script; the reply is its result. The first key says where; `key` is the caller's."""
@@ -255,16 +259,16 @@ class Plans:
             token: Where it was staged.
             metadata: What it gets, as JSON.
             absent: Whether nothing may be there.
-            times: When it was created, updated, and expires; `None`: now, and by its ttl.
+            times: When it was created, updated, and expires (`None`: never; or `BY_TTL`).
         """
-        created, updated, expires = ("", "", "") if times is None else map(str, times)
+        created, updated, expires = ("", "", BY_TTL) if times is None else times
         result = yield from self.write(
             "adopt",
             key,
             "absent" if absent else "any",
             created,
             updated,
-            "0" if expires == "None" else expires,
+            "never" if expires is None else "" if expires == BY_TTL else expires,
             metadata,
             others=(staging(self.names.conversation(key), token),),
         )

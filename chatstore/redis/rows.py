@@ -93,6 +93,7 @@ def rows(incarnation: str, flat: Sequence[str]) -> list[Row]:
 
 _HEADER = re.compile(
     r"!cs(\d+)\|([^|]+)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|(\d*)\|(\d+)\|(\d+)\|(\d*)\|(\d+)"
+    r"\|[^|]*\|\d*\|\d*\|\d*"
 )
 _ANY_HEADER = re.compile(r"!cs(\d+)\|")
 

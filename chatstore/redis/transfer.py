@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol, TypeVar
 from chatstore import arguments, clock, codec, errors
 from chatstore import operations as ops
 from chatstore.records import Conversation, Draft, Row
-from chatstore.redis.plans import Plan, Plans, distinct
-from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
+from chatstore.redis.plans import BY_TTL, Plan, Plans, distinct
+from chatstore.transfer import NEW, OnConflict, Snapshot, Stream, TransferReport
 
 T = TypeVar("T")
 
@@ -25,6 +25,7 @@ def snapshot(plans: Plans, carry_out: CarryOut) -> Snapshot:
 
     Redis cannot hold still for several keys while others write.
     """
+    _check_open(plans, carry_out)
     keys = carry_out(plans.keys())
     heads = carry_out(plans.heads(keys))
     messages = sum(header.held for _, header, _ in heads)
@@ -47,6 +48,7 @@ def restore(
     memory, say, leaves staged copies, which are removed; a key that somebody else took meanwhile
     makes the others go again.
     """
+    _check_open(plans, carry_out)
     restoring = _Restore(plans, carry_out, on_conflict)
     for conversation, drafts in stream():
         restoring.look(conversation, list(drafts))
@@ -61,6 +63,18 @@ def restore(
         restoring.undo()
         raise
     return TransferReport(restoring.stored, restoring.messages, restoring.skipped)
+
+
+def _check_open(plans: Plans, carry_out: CarryOut) -> None:
+    carry_out(plans.plan(ops.PurgeExpired()))  # which asks nothing of the server
+
+
+def _expires(conversation: Conversation) -> int | None:
+    """When it will be gone, in microseconds; `BY_TTL` if the file tells nothing of it."""
+    if conversation.revision == NEW:
+        return BY_TTL
+    expires_at = conversation.expires_at
+    return None if expires_at is None else clock.read(expires_at)
 
 
 class _Staged(NamedTuple):
@@ -106,6 +120,8 @@ class _Restore:
             self.messages += len(drafts)
             if drafts:  # without a message there is no conversation
                 ttl = arguments.ttl_in_us(conversation.ttl)
+                if conversation.revision == NEW:
+                    ttl = self._plans.ttl
                 token = self._carry_out(self._plans.stage(key, drafts, ttl))
                 self._staged.append(_Staged(conversation, token))
 
@@ -113,7 +129,6 @@ class _Restore:
         """Put what was staged in its place."""
         absent = self._on_conflict != "replace"
         for conversation, token in self._staged:
-            expires = conversation.expires_at
             done = self._carry_out(
                 self._plans.adopt(
                     conversation.key,
@@ -123,7 +138,7 @@ class _Restore:
                     times=(
                         clock.read(conversation.created_at),
                         clock.read(conversation.updated_at),
-                        None if expires is None else clock.read(expires),
+                        _expires(conversation),
                     ),
                 )
             )

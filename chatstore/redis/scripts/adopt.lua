@@ -1,11 +1,12 @@
 -- Puts what was staged in its place. KEYS: the place, what its writers did last, where it was
 -- staged. ARGV: writer, number, 'absent' or 'any', when it was created, updated, expires ('': by
--- its ttl from now on; '0': never), its metadata as JSON. Results: 'kept', 'exists', 'lost'.
-local done = repeated(ARGV[1], ARGV[2])
+-- its ttl from now on; 'never'), its metadata as JSON. Results: 'kept', 'exists', 'lost'.
+local old = find(key)
+local done = repeated(old, ARGV[1], ARGV[2])
 if done then return done end
 local c = find(KEYS[3])
 if not c then return 'lost' end
-if find(key) and ARGV[3] == 'absent' then
+if old and ARGV[3] == 'absent' then
   redis.call('UNLINK', KEYS[3])
   return 'exists'
 end
@@ -14,13 +15,13 @@ local updated = tonumber(ARGV[5]) or at
 redis.call('UNLINK', key)
 redis.call('RENAME', KEYS[3], key)
 if ARGV[4] ~= '' then c.created = ARGV[4] end
-local ttl, expires = c.ttl, tonumber(ARGV[6])
-if ARGV[6] == '' then expires = ttl and at + ttl end
-if expires == 0 then expires = nil end
+local expires = tonumber(ARGV[6])
+if ARGV[6] == '' and c.ttl ~= '' then expires = at + c.ttl end
 -- The header as a write would make it, but with a moment of its own.
 c.changes = 0
 local text = written(c, updated)
-text = string.gsub(text, '|[^|]*|([^|]*)$', '|' .. (expires and string.format(DIGITS, expires) or '') .. '|%1')
+local moment = expires and string.format(DIGITS, expires) or ''
+text = string.gsub(text, '^(' .. string.rep('[^|]*|', 11) .. ')[^|]*', '%1' .. moment)
 redis.call('ZREM', key, c.text)
 redis.call('ZADD', key, '-inf', text)
 if ARGV[7] ~= '{}' then redis.call('ZADD', key, '-inf', '#' .. ARGV[7]) end
@@ -29,5 +30,5 @@ if expires then
 else
   redis.call('PERSIST', key)
 end
-remember(ARGV[1], ARGV[2], at, 'kept')
+remember(old, ARGV[1], ARGV[2], at, 'kept')
 return 'kept'

@@ -1,9 +1,9 @@
 -- ARGV: writer, number, token, ttl of a new one, what is expected, drafts…
 -- Also KEYS[2]. Results: 'kept|incarnation|serial|number', where the drafts' serials count on from that
 -- one by their places, and so many are new; 'conflict'; 'other|place|format|payload' for an id that is stored with another text.
-local done = repeated(ARGV[1], ARGV[2])
-if done then return done end
 local c = find(key)
+local done = repeated(c, ARGV[1], ARGV[2])
+if done then return done end
 local OFF = 5
 local new, skip = #ARGV - OFF, nil
 if c then
@@ -22,10 +22,18 @@ if not expected(c, ARGV[5]) then return 'conflict' end
 local at = now()
 c = c or begin(ARGV[3], ARGV[4], at)
 local first = c.serial + 1
-local result = 'kept|' .. c.inc .. '|' .. string.format(DIGITS, first) .. '|' .. new
-remember(ARGV[1], ARGV[2], at, result)
+local result = noted(c, ARGV[1], ARGV[2], at, first, new)
 c.serial = c.serial + #ARGV - OFF
 c.count = c.count + new
+if #ARGV == OFF + 1 and string.byte(ARGV[OFF + 1], 2) == 124 then
+  -- What is done all day: one message, without an id.
+  local draft = ARGV[OFF + 1]
+  if string.byte(draft) == 45 then c.archived = c.archived + 1 end
+  c.top = c.top + GAP
+  redis.call('ZADD', key, '-inf', written(c, at), string.format(DIGITS, c.top), member_of(draft, first))
+  sealed(c)
+  return result
+end
 local flat = {}
 for i = OFF + 1, #ARGV do
   if not (skip and skip[i]) then flat = put(flat, c, ARGV[i], first + i - OFF - 1) end

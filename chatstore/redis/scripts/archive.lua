@@ -1,12 +1,12 @@
 -- ARGV: writer, number, what is expected, how many. Results: 'rows|…', 'conflict'.
-local done = repeated(ARGV[1], ARGV[2])
-if done then return done end
 local c = find(key)
+local done = repeated(c, ARGV[1], ARGV[2])
+if done then return done end
 if not expected(c, ARGV[3]) then return 'conflict' end
 local wanted = c and math.min(tonumber(ARGV[4]), c.count - c.archived) or 0
 if wanted == 0 then return 'rows|' end
 -- Everything below the edge is archived already.
-local rank = before(c) + redis.call('ZCOUNT', key, 1, '(' .. string.format(DIGITS, c.edge))
+local rank = before(c) + below(c)
 local found = {}
 while #found < 2 * wanted do
   local step = math.max(64, wanted - #found / 2)
@@ -21,13 +21,13 @@ while #found < 2 * wanted do
   end
 end
 local at, result = now(), joined(c, found)
-remember(ARGV[1], ARGV[2], at, result)
+remember(c, ARGV[1], ARGV[2], at, result)
 for i = 1, #found, 2 do
   redis.call('ZREM', key, '+' .. string.sub(found[i], 2))
   redis.call('ZADD', key, found[i + 1], found[i])
 end
 c.archived = c.archived + wanted
-c.edge = tonumber(found[#found]) + 1
+c.edge = string.format(DIGITS, found[#found] + 1)
 redis.call('ZADD', key, '-inf', written(c, at))
 sealed(c)
 return result

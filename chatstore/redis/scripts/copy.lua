@@ -1,7 +1,7 @@
 -- KEYS: the target, what its writers did last, the source.
 -- ARGV: writer, number, token, stop or ''.
 -- Results: how many; 'missing', 'exists', 'nothing'.
-local done = repeated(ARGV[1], ARGV[2])
+local done = repeated(find(key), ARGV[1], ARGV[2])
 if done then return done end
 local c = find(KEYS[3])
 if not c then return 'missing' end
@@ -11,7 +11,7 @@ local stop = tonumber(ARGV[4])
 if stop then count = stop < 0 and math.max(0, stop + c.count) or math.min(stop, c.count) end
 if count == 0 then return 'nothing' end
 local at, result = now(), string.format(DIGITS, count)
-remember(ARGV[1], ARGV[2], at, result)
+remember(nil, ARGV[1], ARGV[2], at, result)
 redis.call('COPY', KEYS[3], key)
 if count < c.count then
   local first = before(c) + count
@@ -19,10 +19,9 @@ if count < c.count then
   redis.call('ZREMRANGEBYSCORE', key, ordinal, '+inf')
   redis.call('ZREMRANGEBYSCORE', key, '(-inf', '-' .. ordinal)
   c.count = count
-  local below = redis.call('ZCOUNT', key, 1, '(' .. string.format(DIGITS, c.edge))
   if c.archived > 0 then
-    c.archived = below
-    local rank = before(c) + below
+    c.archived = below(c)
+    local rank = before(c) + c.archived
     while true do
       local part = redis.call('ZRANGE', key, rank, rank + 255)
       if #part == 0 then break end
@@ -33,6 +32,7 @@ if count < c.count then
     end
   end
 end
+c.writer, c.number, c.since, c.new = '', '', '', ''
 c.inc, c.changes, c.created = ARGV[3], 0, string.format(DIGITS, at)
 redis.call('ZADD', key, '-inf', written(c, at))
 sealed(c)

@@ -1,7 +1,7 @@
 -- ARGV: writer, number, what is expected, index. Results: 'rows|…', 'none', 'conflict'.
-local done = repeated(ARGV[1], ARGV[2])
-if done then return done end
 local c = find(key)
+local done = repeated(c, ARGV[1], ARGV[2])
+if done then return done end
 if not expected(c, ARGV[3]) then return 'conflict' end
 local rank = c and place(c, tonumber(ARGV[4]))
 if not rank then return 'none' end
@@ -17,5 +17,5 @@ else
   redis.call('ZADD', key, '-inf', written(c, at))
   sealed(c)
 end
-remember(ARGV[1], ARGV[2], at, result)
+remember(c, ARGV[1], ARGV[2], at, result)
 return result

@@ -1,7 +1,15 @@
--- ARGV: writer, number. Results: '1', '0'. What the writers did last holds text, too.
-local done = repeated(ARGV[1], ARGV[2])
+-- ARGV: writer, number. Results: '1', '0'.
+local c = find(key)
+local done = repeated(c, ARGV[1], ARGV[2])
 if done then return done end
-local result = find(key) and '1' or '0'
-redis.call('UNLINK', key, recent)
-remember(ARGV[1], ARGV[2], now(), result)
+redis.call('UNLINK', key)
+local at, result = now(), c and '1' or '0'
+-- What the writers did last holds text, too. That they did it stays known: a late repetition would
+-- bring a message back.
+local all = redis.call('HGETALL', recent)
+for i = 1, #all, 2 do
+  local number = string.match(all[i + 1], '^(%d+)|')
+  redis.call('HSET', recent, all[i], number .. '|' .. string.format(DIGITS, at) .. '|late')
+end
+remember(c, ARGV[1], ARGV[2], at, result)
 return result

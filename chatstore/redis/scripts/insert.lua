@@ -1,7 +1,7 @@
 -- ARGV: writer, number, token, ttl, what is expected, draft, index. Results: as in append.lua.
-local done = repeated(ARGV[1], ARGV[2])
-if done then return done end
 local c = find(key)
+local done = repeated(c, ARGV[1], ARGV[2])
+if done then return done end
 local draft = ARGV[6]
 if c then
   local is, other = known(draft)
@@ -14,8 +14,7 @@ c = c or begin(ARGV[3], ARGV[4], at)
 local idx = tonumber(ARGV[7])
 if idx < 0 then idx = math.max(0, idx + c.count) end
 c.serial = c.serial + 1
-local result = 'kept|' .. c.inc .. '|' .. string.format(DIGITS, c.serial) .. '|1'
-remember(ARGV[1], ARGV[2], at, result)
+local result = noted(c, ARGV[1], ARGV[2], at, c.serial, '1')
 local ordinal
 if idx >= c.count then
   c.top = c.top + GAP
@@ -43,7 +42,7 @@ else
     local step = math.floor((right - left) / (n + 1))
     if step >= 1024 or n == c.count then
       local members = redis.call('ZRANGE', key, first, first + n - 1)
-      local below = redis.call('ZCOUNT', key, 1, '(' .. string.format(DIGITS, c.edge))
+      local archived = below(c)
       for i, member in ipairs(members) do
         local score = left + i * step
         redis.call('ZADD', key, string.format(DIGITS, score), member)
@@ -52,8 +51,9 @@ else
         if to == c.count - 1 then c.top = math.max(c.top, score) end
       end
       c.moved = c.moved + 1
-      if c.edge > 0 then
-        c.edge = below == c.count and c.top + 1 or ordinal_at(before(c) + below)
+      if archived > 0 then
+        local edge = archived == c.count and c.top + 1 or ordinal_at(before(c) + archived)
+        c.edge = string.format(DIGITS, edge)
       end
       low, high = bounds()
     end
@@ -64,8 +64,8 @@ end
 c.count = c.count + 1
 if string.byte(draft) == 45 then
   c.archived = c.archived + 1
-elseif ordinal < c.edge then
-  c.edge = ordinal
+elseif ordinal < tonumber(c.edge) then
+  c.edge = string.format(DIGITS, ordinal)
 end
 redis.call(
   'ZADD', key, '-inf', written(c, at), string.format(DIGITS, ordinal), member_of(draft, c.serial))

@@ -20,14 +20,10 @@ local function range(from, to)
   return redis.call('ZRANGE', key, first + from, first + to - 1, 'WITHSCORES')
 end
 
-local below = 0 -- how many come before the edge: all of them archived
-if status ~= '' then
-  below = redis.call('ZCOUNT', key, 1, '(' .. string.format(DIGITS, c.edge))
-end
 local flat
 if status == '' then
   flat = range(bounds(c.count))
-elseif below == c.archived then
+elseif below(c) == c.archived then
   -- The archived ones are the oldest ones.
   local n = status == '-' and c.archived or c.count - c.archived
   local from, to = bounds(n)

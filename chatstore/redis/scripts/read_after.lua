@@ -9,7 +9,7 @@ if ARGV[2] then
     return member and string.match(member, '^.(%d+)|') == ARGV[3]
   end
   local there = redis.call('ZRANGEBYSCORE', key, ordinal, ordinal)[1]
-  if c.inc == ARGV[4] and not is_it(there) and c.moved > 0 then
+  if c.inc == ARGV[4] and not is_it(there) and c.moved ~= '0' then
     -- It is gone, or the ordinals were spaced anew: look for it.
     local r = rank
     while true do

@@ -1,17 +1,17 @@
 -- ARGV: as in append.lua; no id comes twice. Results: 'kept', 'conflict'.
-local done = repeated(ARGV[1], ARGV[2])
-if done then return done end
 local c = find(key)
+local done = repeated(c, ARGV[1], ARGV[2])
+if done then return done end
 if not expected(c, ARGV[5]) then return 'conflict' end
 local OFF = 5
 if not c and #ARGV == OFF then return 'kept' end
 local at = now()
 if #ARGV == OFF then
   redis.call('UNLINK', key)
-  remember(ARGV[1], ARGV[2], at, 'kept')
+  remember(c, ARGV[1], ARGV[2], at, 'kept')
   return 'kept'
 end
-remember(ARGV[1], ARGV[2], at, 'kept')
+remember(c, ARGV[1], ARGV[2], at, 'kept')
 local metadata = nil
 if c then
   local second = redis.call('ZRANGE', key, 1, 1)[1]
@@ -20,7 +20,7 @@ if c then
   c.text, c.expires = nil, ''
 end
 c = c or begin(ARGV[3], ARGV[4], at)
-c.top, c.count, c.archived, c.edge = BASE - GAP, #ARGV - OFF, 0, 0
+c.top, c.count, c.archived, c.edge = BASE - GAP, #ARGV - OFF, 0, '0'
 local flat = {}
 for i = OFF + 1, #ARGV do
   local draft = ARGV[i]

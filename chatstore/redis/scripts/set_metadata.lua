@@ -1,11 +1,11 @@
 -- ARGV: writer, number, what is expected, JSON. Results: '1', '0', 'conflict'.
-local done = repeated(ARGV[1], ARGV[2])
-if done then return done end
 local c = find(key)
+local done = repeated(c, ARGV[1], ARGV[2])
+if done then return done end
 if not expected(c, ARGV[3]) then return 'conflict' end
 if not c then return '0' end
 local at = now()
-remember(ARGV[1], ARGV[2], at, '1')
+remember(c, ARGV[1], ARGV[2], at, '1')
 local second = redis.call('ZRANGE', key, 1, 1)[1]
 if string.byte(second) == 35 then redis.call('ZREM', key, second) end
 redis.call('ZADD', key, '-inf', written(c, at), '-inf', '#' .. ARGV[4])

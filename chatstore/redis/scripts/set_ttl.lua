@@ -1,12 +1,12 @@
 -- ARGV: writer, number, what is expected, ttl or ''. Results: '1', '0', 'conflict'.
-local done = repeated(ARGV[1], ARGV[2])
-if done then return done end
 local c = find(key)
+local done = repeated(c, ARGV[1], ARGV[2])
+if done then return done end
 if not expected(c, ARGV[3]) then return 'conflict' end
 if not c then return '0' end
 local at = now()
-remember(ARGV[1], ARGV[2], at, '1')
-c.ttl = tonumber(ARGV[4])
+remember(c, ARGV[1], ARGV[2], at, '1')
+c.ttl = ARGV[4]
 redis.call('ZADD', key, '-inf', written(c, at))
 sealed(c)
 return '1'

@@ -1,4 +1,5 @@
--- Stands before every script. The layout is described in rows.py.
+-- What the scripts share; each gets the functions that it uses, and those before it that they use.
+-- The layout is described in rows.py.
 --
 -- KEYS[1] is the conversation, a sorted set; KEYS[2] what its writers did last, a hash.
 -- Nothing here is half done: Redis runs a script whole, and refuses one for want of memory at its
@@ -10,26 +11,68 @@ local GAP = 1048576
 local BASE = 35184372088832 -- 2^45: room for 33 million messages before the first
 local LIFE = 90000 -- milliseconds for which a call may be repeated
 local DIGITS = '%.0f' -- tostring() keeps 14
+local FIELDS = '^!cs1|([^|]+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d*)|(%d+)|(%d+)|(%d*)|(%d+)' ..
+  '|([^|]*)|(%d*)|(%d*)|(%d*)$'
+local PARTS = '^[^|]*|([^|]*)|[^|]*|[^|]*|[^|]*|[^|]*|(.*)$' -- behind the serial and its bar
 
 local function now()
   local t = redis.call('TIME')
   return t[1] * 1000000 + t[2]
 end
 
--- What this call resulted in, if it is a repetition: redis-py sends a command again when its
--- reply is lost. A writer has one call under way at a time, so that its last result is enough.
--- A call of a writer that has gone on since is a ghost from a dead connection.
-local function repeated(writer, number)
-  local kept = redis.call('HGET', recent, writer)
-  if not kept then return nil end
-  local last, _, result = string.match(kept, '^(%d+)|(%d+)|(.*)$')
-  if tonumber(last) == tonumber(number) then return result end
-  if tonumber(last) > tonumber(number) then return 'late' end
-  return nil
+-- The header of the conversation under a name, or nil.
+local function find(name)
+  local first = redis.call('ZRANGE', name, 0, 0)[1]
+  if not first then return nil end
+  local inc, changes, serial, top, count, archived, edge, ttl, created, _, expires, moved, writer,
+    number, since, new = string.match(first, FIELDS)
+  if not inc then
+    if string.match(first, '^!cs%d+|') then error('CHATSTORE-NEWER') end
+    error('CHATSTORE-FOREIGN')
+  end
+  return {
+    text = first, inc = inc, changes = changes, serial = tonumber(serial), top = tonumber(top),
+    count = tonumber(count), archived = tonumber(archived), edge = edge, ttl = ttl,
+    created = created, expires = expires, moved = moved, writer = writer, number = number,
+    since = since, new = new,
+  }
 end
 
-local function remember(writer, number, at, result)
-  local new = redis.call('HSET', recent, writer, number .. '|' .. string.format(DIGITS, at) .. '|' .. result)
+-- A conversation that is about to begin.
+local function begin(inc, ttl, at)
+  return {
+    inc = inc, changes = 0, serial = 0, top = BASE - GAP, count = 0, archived = 0, edge = '0',
+    ttl = ttl, created = string.format(DIGITS, at), expires = '', moved = '0', writer = '',
+    number = '', since = '', new = '',
+  }
+end
+
+-- What the header tells of the last append.
+local function kept(c)
+  return 'kept|' .. c.inc .. '|' .. c.since .. '|' .. c.new
+end
+
+-- What this call resulted in, if it is a repetition: redis-py sends a command again when its
+-- reply is lost. A writer has one call under way at a time, so that its last result is enough: it
+-- is in the header if it was an append and nobody else has written since, else in the hash.
+-- A call of a writer that has gone on since is a ghost from a dead connection.
+local function repeated(c, writer, number)
+  local last, result
+  if c and c.writer == writer then
+    last, result = c.number, kept(c)
+  else
+    local entry = redis.call('HGET', recent, writer)
+    if not entry then return nil end
+    last, result = string.match(entry, '^(%d+)|%d+|(.*)$')
+  end
+  if tonumber(last) < tonumber(number) then return nil end
+  return last == number and result or 'late'
+end
+
+-- Keep a result in the hash.
+local function keep(writer, number, at, result)
+  local entry = number .. '|' .. string.format(DIGITS, at) .. '|' .. result
+  local new = redis.call('HSET', recent, writer, entry)
   if new == 1 and redis.call('HLEN', recent) % 128 == 0 then
     -- Writers come and go while a conversation is busy: forget those that were long silent.
     local all = redis.call('HGETALL', recent)
@@ -41,59 +84,47 @@ local function remember(writer, number, at, result)
   redis.call('PEXPIRE', recent, LIFE)
 end
 
-local FIELDS = '^!cs1|([^|]+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d*)|(%d+)|(%d+)|(%d*)|(%d+)$'
-
--- The header of the conversation under a name, or nil.
-local function find(name)
-  local first = redis.call('ZRANGE', name, 0, 0)[1]
-  if not first then return nil end
-  local inc, changes, serial, top, count, archived, edge, ttl, created, _, expires, moved =
-    string.match(first, FIELDS)
-  if not inc then
-    if string.match(first, '^!cs%d+|') then error('CHATSTORE-NEWER') end
-    error('CHATSTORE-FOREIGN')
-  end
-  return {
-    text = first, inc = inc, changes = tonumber(changes), serial = tonumber(serial),
-    top = tonumber(top), count = tonumber(count), archived = tonumber(archived),
-    edge = tonumber(edge), ttl = tonumber(ttl), created = created, expires = expires,
-    moved = tonumber(moved),
-    revision = inc .. '-' .. changes,
-  }
+-- Keep the result of an append, in the header that it writes.
+local function noted(c, writer, number, at, since, new)
+  if c.writer ~= '' and c.writer ~= writer then keep(c.writer, c.number, at, kept(c)) end
+  c.writer, c.number, c.since, c.new = writer, number, string.format(DIGITS, since), new
+  return kept(c)
 end
 
--- A conversation that is about to begin.
-local function begin(inc, ttl, at)
-  return {
-    inc = inc, changes = 0, serial = 0, top = BASE - GAP, count = 0, archived = 0, edge = 0,
-    ttl = tonumber(ttl), created = string.format(DIGITS, at), expires = '', moved = 0,
-  }
+-- Keep the result of any other write, and what the header of before tells.
+local function remember(c, writer, number, at, result)
+  if c and c.writer ~= '' then
+    keep(c.writer, c.number, at, kept(c))
+    c.writer, c.number, c.since, c.new = '', '', '', ''
+  end
+  keep(writer, number, at, result)
 end
 
 -- Whether the conversation is what the caller expects: '' anything, '0' none, '=…' a revision.
 local function expected(c, what)
   if what == '' then return true end
   if not c then return what == '0' end
-  return what == '=' .. c.revision
+  return what == '=' .. c.inc .. '-' .. c.changes
 end
 
 -- The header after a write at a time.
 local function written(c, at)
   c.changes = c.changes + 1
   c.was = c.expires
-  c.expires = c.ttl and string.format(DIGITS, at + c.ttl) or ''
-  return string.format(
-    '!cs1|%s|%.0f|%.0f|%.0f|%.0f|%.0f|%.0f|%s|%s|%.0f|%s|%.0f', c.inc, c.changes, c.serial, c.top,
-    c.count, c.archived, c.edge, c.ttl and string.format(DIGITS, c.ttl) or '', c.created, at,
-    c.expires, c.moved)
+  c.expires = c.ttl ~= '' and string.format(DIGITS, at + c.ttl) or ''
+  return table.concat({
+    '!cs1', c.inc, c.changes, c.serial, string.format(DIGITS, c.top), c.count, c.archived, c.edge,
+    c.ttl, c.created, string.format(DIGITS, at), c.expires, c.moved, c.writer, c.number, c.since,
+    c.new,
+  }, '|')
 end
 
 -- The last steps of a write: the header of before goes, and the key gets its moment.
 local function sealed(c)
   if c.text then redis.call('ZREM', key, c.text) end
-  if c.ttl then
+  if c.ttl ~= '' then
     -- One absolute moment, and at least a millisecond from now: a past one would delete.
-    redis.call('PEXPIREAT', key, string.format(DIGITS, math.floor((tonumber(c.expires) + 999) / 1000)))
+    redis.call('PEXPIREAT', key, string.format(DIGITS, math.floor((c.expires + 999) / 1000)))
   elseif c.was ~= '' then
     redis.call('PERSIST', key)
   end
@@ -111,6 +142,12 @@ local function place(c, idx)
   return before(c) + idx
 end
 
+-- How many come before the edge: all of them archived.
+local function below(c)
+  if c.edge == '0' then return 0 end
+  return redis.call('ZCOUNT', key, 1, '(' .. c.edge)
+end
+
 -- The caller's id of a member, escaped; '' for none.
 local function id_of(member)
   return string.match(member, '^[^|]*|([^|]*)')
@@ -120,8 +157,6 @@ end
 local function member_of(draft, serial)
   return string.sub(draft, 1, 1) .. string.format(DIGITS, serial) .. '|' .. string.sub(draft, 2)
 end
-
-local PARTS = '^[^|]*|([^|]*)|[^|]*|[^|]*|[^|]*|[^|]*|(.*)$' -- behind the serial and its bar
 
 -- Whether the conversation has the draft already. First whether it has the id, then, if it has
 -- another text under it, what the caller must compare as JSON.

@@ -1,9 +1,9 @@
 -- Builds a conversation aside. KEYS: where, what the writers of its key did last.
 -- ARGV: writer, number, token, ttl, drafts… Result: 'kept'. What nobody adopts goes in an hour.
-local done = repeated(ARGV[1], ARGV[2])
+local done = repeated(nil, ARGV[1], ARGV[2])
 if done then return done end
 local at = now()
-remember(ARGV[1], ARGV[2], at, 'kept')
+remember(nil, ARGV[1], ARGV[2], at, 'kept')
 local c = find(key) or begin(ARGV[3], ARGV[4], at)
 local flat = {}
 for i = 5, #ARGV do

@@ -1,8 +1,8 @@
 -- ARGV: writer, number, what is expected, draft, index. Results: 'rows|…' the old one, 'none',
 -- 'conflict', 'taken' for an id that another message has.
-local done = repeated(ARGV[1], ARGV[2])
-if done then return done end
 local c = find(key)
+local done = repeated(c, ARGV[1], ARGV[2])
+if done then return done end
 if not expected(c, ARGV[3]) then return 'conflict' end
 local rank = c and place(c, tonumber(ARGV[5]))
 if not rank then return 'none' end
@@ -10,7 +10,7 @@ local old = redis.call('ZRANGE', key, rank, rank, 'WITHSCORES')
 local was, id = id_of(old[1]), string.match(ARGV[4], '^.([^|]*)')
 if id ~= '' and id ~= was and redis.call('ZSCORE', key, '@' .. id) then return 'taken' end
 local at, result = now(), joined(c, old)
-remember(ARGV[1], ARGV[2], at, result)
+remember(c, ARGV[1], ARGV[2], at, result)
 -- The sign, and with it the status, is the old one's; so is the serial.
 local sign, serial = string.match(old[1], '^(.)(%d+)')
 local new = sign .. serial .. '|' .. string.sub(ARGV[4], 2)
