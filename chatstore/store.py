@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 
-from chatstore import arguments, codec, operations, requests, transfer
+from chatstore import arguments, codec, operations, requests
 from chatstore.arguments import Expected
 from chatstore.messages import ChatMessage, Message
 from chatstore.records import CheckReport, Conversation, Record, Status
@@ -548,7 +548,9 @@ class ChatStore(ABC):
             ...     store.export_json(file, format="jsonl").messages
             1
         """
-        return transfer.export_json(
+        from chatstore.transfer.export import export_json
+
+        return export_json(
             self._snapshot, target, source=repr(self), format=format, progress=progress
         )
 
@@ -585,7 +587,9 @@ class ChatStore(ABC):
             ...     store.get_keys()
             ['user1']
         """
-        return transfer.import_json(
+        from chatstore.transfer.restore import import_json
+
+        return import_json(
             self._restore, source, on_conflict=on_conflict, format=format, progress=progress
         )
 

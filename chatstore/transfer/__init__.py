@@ -1,9 +1,10 @@
-"""Between stores and JSON files: backup and restore."""
+"""Between stores and JSON files: backup and restore.
 
-from chatstore.transfer.export import export_json
-from chatstore.transfer.restore import import_json
+What flows is in `stream`, and light; `export` and `restore` are imported when a file is written or
+read.
+"""
+
 from chatstore.transfer.stream import (
-    NEW,
     Format,
     OnConflict,
     Progress,
@@ -12,14 +13,4 @@ from chatstore.transfer.stream import (
     TransferReport,
 )
 
-__all__ = [
-    "NEW",
-    "Format",
-    "OnConflict",
-    "Progress",
-    "Snapshot",
-    "Stream",
-    "TransferReport",
-    "export_json",
-    "import_json",
-]
+__all__ = ["Format", "OnConflict", "Progress", "Snapshot", "Stream", "TransferReport"]
