@@ -160,11 +160,10 @@ class SimpleChatStore(ChatStore):
         return [next(made).record_id if draft.id is None else draft.id for draft in drafts]
 
     def _replace(self, op: ops.Replace) -> None:
-        held = self._find(op.key, op.expected)
-        if held is None and not op.drafts:
+        held = copy.copy(self._find(op.key, op.expected) or self._new(op.key))
+        held.rows, gone = held.without(op.status)
+        if not op.drafts and not gone:
             return
-        held = copy.copy(held or self._new(op.key))
-        held.rows, _ = held.without(op.status)
         held.append(held.unknown(op.drafts))
         self._keep(held)
 
