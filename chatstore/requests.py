@@ -16,9 +16,7 @@ def add_message(
 ) -> ops.Append | ops.Insert:
     """Append or insert one message."""
     key, expected = arguments.check_key(key), arguments.check_expected(expected)
-    draft = codec.encode(message, clock.now())
-    if status != "active":
-        (draft,) = _of_status([draft], status)
+    (draft,) = _of_status([codec.encode(message, clock.now())], status)
     if idx is None:
         return ops.Append(key, (draft,), expected)
     return ops.Insert(key, operator.index(idx), draft, expected)
@@ -43,8 +41,10 @@ def set_messages(
 
 
 def _of_status(drafts: list[Draft], status: Status) -> list[Draft]:
-    if arguments.check_status(status) == "active":
+    if status == "active":
         return drafts
+    if arguments.check_status(status) is None:
+        raise ValueError("a new message has a status: 'active' or 'archived'")
     return [draft._replace(archived=True) for draft in drafts]
 
 
