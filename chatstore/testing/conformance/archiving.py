@@ -1,9 +1,21 @@
 """`archive_messages`, and what archived messages are to the other calls."""
 
+from typing import Any
+
 import pytest
 
-from chatstore import ChatMessage, ChatStore
-from chatstore.testing.conformance.base import HUGE, KEY, Base, describe, held, say, seen, texts
+from chatstore import ChatMessage, ChatStore, DuplicateMessageError
+from chatstore.testing.conformance.base import (
+    HUGE,
+    KEY,
+    Base,
+    OpenStore,
+    describe,
+    held,
+    say,
+    seen,
+    texts,
+)
 
 
 def statuses(store: ChatStore, key: str = KEY) -> list[tuple[str | None, str]]:
@@ -109,3 +121,116 @@ class Archiving(Base):
         assert texts(store.archive_messages(KEY, 1200)) == spoken[:1200]
         assert store.count_messages(KEY, status="archived") == 1200
         assert texts(store.get_messages(KEY, status="active")) == spoken[1200:]
+
+
+class Statuses(Base):
+    """Writes that name a status."""
+
+    @pytest.fixture
+    def store(self, open_store: OpenStore) -> ChatStore:
+        store = open_store()
+        store.add_messages(KEY, say(*"abcd"))
+        store.archive_messages(KEY, 2)
+        return store
+
+    def test_messages_can_be_archived_from_the_first(self, store: ChatStore) -> None:
+        store.add_message(KEY, ChatMessage("e"), status="archived")
+        store.add_message(KEY, ChatMessage("front"), 0, status="archived")
+        store.add_messages(KEY, say("f", "g"), status="archived")
+        store.add_messages("other", say("x"), status="archived")
+        assert [text for text, status in statuses(store) if status == "archived"] == [
+            "front", "a", "b", "e", "f", "g",
+        ]  # fmt: skip
+        assert texts(store.get_messages(KEY, status="active")) == ["c", "d"]
+        assert store.count_messages(KEY, status="archived") == 6
+        assert statuses(store, "other") == [("x", "archived")]
+        assert texts(store.archive_messages(KEY, 1)) == ["c"]
+
+    def test_the_active_ones_are_replaced(self, store: ChatStore) -> None:
+        store.set_metadata(KEY, {"title": "Greeting"})
+        store.set_messages(KEY, say("C", "D", "E"), status="active")
+        archived, active = [("a", "archived"), ("b", "archived")], "CDE"
+        assert statuses(store) == [*archived, *((text, "active") for text in active)]
+        assert describe(store).count == 5
+        assert describe(store).metadata == {"title": "Greeting"}
+        store.set_messages(KEY, [], status="active")
+        assert statuses(store) == archived
+
+    def test_the_archived_ones_are_replaced_behind_the_others(self, store: ChatStore) -> None:
+        store.set_messages(KEY, say("A"), status="archived")
+        assert statuses(store) == [("c", "active"), ("d", "active"), ("A", "archived")]
+        assert store.count_messages(KEY, status="archived") == 1
+
+    def test_the_others_are_not_touched(self, store: ChatStore) -> None:
+        before = store.get_records(KEY, status="archived")
+        store.set_messages(KEY, say("C"), status="active")
+        store.delete_messages(KEY, status="active")
+        assert store.get_records(KEY) == before
+
+    def test_those_of_a_status_are_deleted_and_returned(self, store: ChatStore) -> None:
+        assert store.delete_messages(KEY, status="archived") == say("a", "b")
+        assert held(store) == ["c", "d"]
+        before = seen(store)
+        assert store.delete_messages(KEY, status="archived") == []
+        assert seen(store) == before
+        assert store.delete_messages(KEY, status="active") == say("c", "d")
+        assert store.get_keys() == []
+        assert store.delete_messages(KEY, status="active") is None
+
+    def test_a_conversation_that_is_emptied_goes(self, store: ChatStore) -> None:
+        store.delete_messages(KEY, status="archived")
+        store.set_messages(KEY, [], status="active")
+        assert store.get_keys() == []
+        store.set_messages(KEY, [], status="active")
+        store.set_messages("other", say("a"), status="archived")
+        assert store.get_keys() == ["other"]
+        assert statuses(store, "other") == [("a", "archived")]
+
+    def test_an_id_that_stays_is_known(self, store: ChatStore) -> None:
+        store.update_message(KEY, 0, ChatMessage("a", id="m1"))
+        store.set_messages(KEY, [ChatMessage("C"), ChatMessage("a", id="m1")], status="active")
+        assert held(store) == ["a", "b", "C"]
+        before = seen(store)
+        assert store.add_message(KEY, ChatMessage("a", id="m1"), status="active") == "m1"
+        with pytest.raises(DuplicateMessageError):
+            store.set_messages(KEY, [ChatMessage("other", id="m1")], status="active")
+        assert seen(store) == before
+        store.set_messages(KEY, [ChatMessage("other", id="m1")], status="archived")
+        assert held(store) == ["C", "other"]
+
+    def test_an_id_that_goes_is_free(self, store: ChatStore) -> None:
+        store.add_message(KEY, ChatMessage("e", id="m1"))
+        store.delete_messages(KEY, status="active")
+        store.add_message(KEY, ChatMessage("other", id="m1"))
+        assert held(store) == ["a", "b", "other"]
+
+    def test_a_batch_is_written_between_archived_ones(self, store: ChatStore) -> None:
+        spoken = [f"{number}" for number in range(600)]
+        store.add_messages(KEY, say(*spoken), status="archived")
+        store.set_messages(KEY, say("new"), status="active")
+        assert held(store) == ["a", "b", *spoken, "new"]
+        assert texts(store.get_messages(KEY, start=300, stop=303)) == spoken[298:301]
+        store.delete_messages(KEY, status="archived")
+        assert held(store) == ["new"]
+        assert store.check().ok
+
+    @pytest.mark.parametrize("status", ["gone", "", 5])
+    def test_there_are_two(self, store: ChatStore, status: Any) -> None:
+        before = seen(store)
+        for call in (
+            lambda: store.add_message(KEY, ChatMessage("a"), status=status),
+            lambda: store.add_messages(KEY, say("a"), status=status),
+            lambda: store.set_messages(KEY, say("a"), status=status),
+            lambda: store.delete_messages(KEY, status=status),
+        ):
+            with pytest.raises(ValueError, match="status"):
+                call()
+        assert seen(store) == before
+
+    def test_a_new_message_has_one(self, store: ChatStore) -> None:
+        none: Any = None
+        with pytest.raises(ValueError, match="status"):
+            store.add_message(KEY, ChatMessage("a"), status=none)
+        with pytest.raises(ValueError, match="status"):
+            store.add_messages(KEY, say("a"), status=none)
+        assert describe(store).count == 4

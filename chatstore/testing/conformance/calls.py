@@ -16,7 +16,13 @@ WRITES: dict[str, Call] = {
     "add_message": lambda store, key, **more: store.add_message(key, _new(), **more),
     "insert": lambda store, key, **more: store.add_message(key, _new(), 0, **more),
     "add_messages": lambda store, key, **more: store.add_messages(key, [_new()], **more),
+    "add_archived": lambda store, key, **more: store.add_message(
+        key, _new(), status="archived", **more
+    ),
     "set_messages": lambda store, key, **more: store.set_messages(key, [_new()], **more),
+    "set_active": lambda store, key, **more: store.set_messages(
+        key, [_new()], status="active", **more
+    ),
     "update_message": lambda store, key, **more: store.update_message(key, 0, _new(), **more),
     "delete_message": lambda store, key, **more: store.delete_message(key, 0, **more),
     "delete_last_message": lambda store, key, **more: store.delete_last_message(key, **more),
@@ -40,6 +46,8 @@ IDLE: dict[str, Call] = {
     "update_message": lambda store, key: store.update_message(key, 99, _new()),
     "delete_message": lambda store, key: store.delete_message(key, -99),
     "archive_messages": lambda store, key: store.archive_messages(key, 0),
+    "delete_archived": lambda store, key: store.delete_messages(key, status="archived"),
+    "set_archived": lambda store, key: store.set_messages(key, [], status="archived"),
 }
 """Calls that could write, and have nothing to do."""
 

@@ -69,14 +69,14 @@ class Metadata(Base):
         store.set_metadata(KEY, metadata)
         assert describe(store).metadata == metadata
 
-    @pytest.mark.parametrize(("value", "path"), REFUSED.values(), ids=REFUSED)
+    @pytest.mark.parametrize(("value", "where"), REFUSED.values(), ids=REFUSED)
     def test_what_json_cannot_hold_is_refused(
-        self, store: ChatStore, value: object, path: str
+        self, store: ChatStore, value: object, where: str
     ) -> None:
         store.add_message(KEY, ChatMessage("a"))
         store.set_metadata(KEY, {"old": 1})
         before = seen(store)
-        with pytest.raises(InvalidMessageError, match=rf"metadata\.x{path}"):
+        with pytest.raises(InvalidMessageError, match=rf"metadata\.x{where}"):
             store.set_metadata(KEY, {"x": value})
         assert seen(store) == before
 

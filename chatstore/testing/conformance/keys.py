@@ -18,6 +18,8 @@ GOOD = [
     "chatstore", "chatstore:", "x" * 1024, "é" * 512, "😀" * 256,
 ]  # fmt: skip
 
+ODDEST = ["%", "a}{b", "\\", "'; DROP TABLE chatstore_message; --", "\uffff", "😀" * 256]
+
 BAD: list[Any] = ["", "\0", "a\0", "\0a", "\ud800", "a\udfffb", "x" * 1025, "é" * 513, "😀" * 257,
                   None, 5, b"a", ["a"]]  # fmt: skip
 
@@ -41,24 +43,24 @@ class KeyLimits(Base):
             assert store.delete_messages(key) == say(f"{number}", f"{number}")
             assert len(store.get_keys()) == len(GOOD) - number - 1
 
-    @pytest.mark.parametrize("key", GOOD, ids=_name)
-    def test_every_call_takes_it(self, store: ChatStore, key: str) -> None:
+    def test_every_call_takes_any_key(self, store: ChatStore) -> None:
         store.add_messages("user1", say("a", "b"))
-        for call in OF_A_KEY.values():
-            store.delete_messages("elsewhere")
-            store.set_messages(key, say("a", "b"))
-            with suppress(ConflictError):  # a copy to what exists
-                call(store, key)
+        for key in ODDEST:
+            for call in OF_A_KEY.values():
+                store.delete_messages("elsewhere")
+                store.set_messages(key, say("a", "b"))
+                with suppress(ConflictError):  # a copy to what exists
+                    call(store, key)
+                store.delete_messages(key)
 
     @pytest.mark.parametrize("key", BAD, ids=_name)
-    @pytest.mark.parametrize("name", OF_A_KEY)
-    def test_every_call_refuses_it(self, store: ChatStore, name: str, key: Any) -> None:
-        with pytest.raises(InvalidKeyError):
-            OF_A_KEY[name](store, key)
-
-    def test_nothing_is_stored_under_a_key_that_is_refused(self, store: ChatStore) -> None:
-        for key in BAD:
-            for call in OF_A_KEY.values():
-                with pytest.raises(ValueError, match="key"):
-                    call(store, key)
+    def test_no_call_takes_a_bad_key(self, store: ChatStore, key: Any) -> None:
+        taken = []
+        for name, call in OF_A_KEY.items():
+            try:
+                call(store, key)
+                taken.append(name)
+            except InvalidKeyError as error:
+                assert isinstance(error, ValueError)
+        assert taken == []
         assert store.get_keys() == []

@@ -148,7 +148,7 @@ class Expecting(Base):
                 call(store, KEY, expected_revision=strange)
         assert seen(store) == before
 
-    @pytest.mark.parametrize("value", [0, 1, True, b"1", object()], ids=repr)
+    @pytest.mark.parametrize("value", [0, 1, True, b"1", [], {}], ids=repr)
     def test_what_cannot_be_a_revision_is_refused(self, store: ChatStore, value: str) -> None:
         with pytest.raises(ValueError, match="expected_revision"):
             store.add_message(KEY, ChatMessage("a"), expected_revision=value)

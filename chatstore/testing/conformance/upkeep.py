@@ -34,13 +34,18 @@ class Closing(Base):
             store.get_keys()
 
     @pytest.mark.parametrize("used", [False, True], ids=["unused", "used"])
-    @pytest.mark.parametrize("name", EVERY)
-    def test_a_closed_store_says_so(self, store: ChatStore, name: str, used: bool) -> None:
+    def test_a_closed_store_says_so(self, store: ChatStore, used: bool) -> None:
         if used:
             store.add_message(KEY, ChatMessage("a"))
         store.close()
-        with pytest.raises(StoreClosedError, match="closed"):
-            EVERY[name](store, "elsewhere" if name == "copy_to" else KEY)
+        silent = []
+        for name, call in EVERY.items():
+            try:
+                call(store, "elsewhere" if name == "copy_to" else KEY)
+                silent.append(name)
+            except StoreClosedError as error:
+                assert "closed" in str(error)
+        assert silent == []
 
     def test_a_closed_store_says_so_to_files(self, store: ChatStore) -> None:
         store.close()

@@ -150,26 +150,26 @@ class Values(Base):
         assert store.get_messages(KEY) == messages
         assert [message.content for message in store.get_messages(KEY)] == [None, "", "a\nb"]
 
-    @pytest.mark.parametrize(("value", "path"), REFUSED.values(), ids=REFUSED)
+    @pytest.mark.parametrize(("value", "where"), REFUSED.values(), ids=REFUSED)
     def test_what_json_cannot_hold_is_refused(
-        self, store: ChatStore, value: Any, path: str
+        self, store: ChatStore, value: Any, where: str
     ) -> None:
         store.add_message(KEY, ChatMessage("old"))
         before = seen(store)
         bad = ChatMessage("a", additional_kwargs={"x": value})
-        where = rf"additional_kwargs\.x{path}"
-        with pytest.raises(InvalidMessageError, match=rf"message\.{where}"):
+        path = rf"additional_kwargs\.x{where}"
+        with pytest.raises(InvalidMessageError, match=rf"message\.{path}"):
             store.add_message(KEY, bad)
-        with pytest.raises(InvalidMessageError, match=rf"message\.{where}"):
+        with pytest.raises(InvalidMessageError, match=rf"message\.{path}"):
             store.add_message(KEY, bad, 0)
-        with pytest.raises(InvalidMessageError, match=rf"message\.{where}"):
+        with pytest.raises(InvalidMessageError, match=rf"message\.{path}"):
             store.update_message(KEY, 0, bad)
-        with pytest.raises(InvalidMessageError, match=rf"messages\[1\].*{where}"):
+        with pytest.raises(InvalidMessageError, match=rf"messages\[1\].*{path}"):
             store.add_messages(KEY, [ChatMessage("b"), bad])
-        with pytest.raises(InvalidMessageError, match=rf"messages\[0\].*{where}"):
+        with pytest.raises(InvalidMessageError, match=rf"messages\[0\].*{path}"):
             store.set_messages(KEY, [bad])
         block = {"block_type": "x", "x": value}
-        with pytest.raises(InvalidMessageError, match=rf"blocks\[1\]\.x{path}"):
+        with pytest.raises(InvalidMessageError, match=rf"blocks\[1\]\.x{where}"):
             store.add_message(KEY, ChatMessage([text_block("a"), block]))
         assert seen(store) == before
 
