@@ -1,8 +1,24 @@
 """Our own stores for the suite: where they keep data, and the back doors to it."""
 
+import contextlib
+import sqlite3
+from abc import abstractmethod
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
-from chatstore import AsyncSimpleChatStore, SimpleChatStore
+import redis
+
+from chatstore import (
+    AsyncChatStore,
+    AsyncRedisChatStore,
+    AsyncSimpleChatStore,
+    AsyncSQLChatStore,
+    ChatStore,
+    RedisChatStore,
+    SimpleChatStore,
+    SQLChatStore,
+)
 from chatstore.records import Row
 from chatstore.testing import Backend
 
@@ -13,7 +29,7 @@ class MemoryBackend(Backend):
     def __init__(self) -> None:
         self.last = SimpleChatStore()
 
-    def open(self, **options: Any) -> SimpleChatStore:
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
         self.last = SimpleChatStore(**options)
         return self.last
 
@@ -30,13 +46,172 @@ class MemoryBackend(Backend):
 
     def faults(self, key: str, namespace: str = "") -> list[str]:
         ordinals = [row.ordinal for row in self._rows(key)]
-        return [] if ordinals == sorted(set(ordinals)) else [f"{key}: ordinals do not rise"]
+        return [] if ordinals == sorted(set(ordinals)) else ["ordinals do not rise"]
 
 
 class AsyncMemoryBackend(MemoryBackend):
     """`AsyncSimpleChatStore`, in the same way."""
 
-    def open(self, **options: Any) -> AsyncSimpleChatStore:  # type: ignore[override]
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
         store = AsyncSimpleChatStore(**options)
         self.last = store._store
         return store
+
+
+class SQLBackend(Backend):
+    """Tables, read and written with the raw driver."""
+
+    @abstractmethod
+    def query(self, sql: str, *arguments: object) -> list[Any]:
+        """The rows that a statement results in."""
+
+    def raw_payloads(self, key: str, namespace: str = "") -> list[str]:
+        rows = self.query(
+            "SELECT m.payload FROM chatstore_message m "
+            "JOIN chatstore_conversation c ON c.id = m.conversation_id "
+            "WHERE c.namespace = ? AND c.key = ? ORDER BY m.ordinal",
+            namespace,
+            key,
+        )
+        return [payload for (payload,) in rows]
+
+    def put_raw(self, key: str, format: str, payload: str) -> None:
+        newest = (
+            "SELECT m.conversation_id, max(m.ordinal) FROM chatstore_message m "
+            "JOIN chatstore_conversation c ON c.id = m.conversation_id "
+            "WHERE c.namespace = '' AND c.key = ? GROUP BY m.conversation_id"
+        )
+        self.query(
+            "UPDATE chatstore_message SET format = ?, payload = ? "
+            f"WHERE (conversation_id, ordinal) = ({newest}) RETURNING 1",
+            format,
+            payload,
+            key,
+        )
+
+    def faults(self, key: str, namespace: str = "") -> list[str]:
+        rows = self.query(
+            "SELECT c.count, c.archived, c.next_ordinal, c.active_from, m.ordinal, m.serial, "
+            "m.archived FROM chatstore_conversation c LEFT JOIN chatstore_message m "
+            "ON c.id = m.conversation_id WHERE c.namespace = ? AND c.key = ?",
+            namespace,
+            key,
+        )
+        if not rows:
+            return []
+        count, archived, following, active_from = rows[0][:4]
+        ordinals = [row[4] for row in rows]
+        active = [row[4] for row in rows if not row[6]]
+        sound = {
+            "count": count == len(rows),
+            "archived": archived == len(rows) - len(active),
+            "next_ordinal": following > max(ordinals),
+            "active_from": active_from is None or all(o >= active_from for o in active),
+            "ordinal": len(set(ordinals)) == len(rows),
+            "serial": len({row[5] for row in rows}) == len(rows),
+        }
+        return [f"{column} is wrong" for column, right in sound.items() if not right]
+
+
+class SQLiteBackend(SQLBackend):
+    """`SQLChatStore` on a file."""
+
+    durable = shared = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
+        return SQLChatStore(self.path, **options)
+
+    def query(self, sql: str, *arguments: object) -> list[Any]:
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as conn:
+            return conn.execute(sql, arguments).fetchall()
+
+
+class AsyncSQLiteBackend(SQLiteBackend):
+    """`AsyncSQLChatStore` on a file."""
+
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
+        return AsyncSQLChatStore(self.path, **options)
+
+
+class SQLiteMemoryBackend(SQLBackend):
+    """`SQLChatStore` on SQLite in memory: the only connection is the store's."""
+
+    last: SQLChatStore
+
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
+        self.last = SQLChatStore("sqlite://", **options)
+        return self.last
+
+    def query(self, sql: str, *arguments: object) -> list[Any]:
+        return self.last._database.write(lambda conn: list(conn.execute(sql, arguments).fetchall()))
+
+
+class AsyncSQLiteMemoryBackend(SQLiteMemoryBackend):
+    """`AsyncSQLChatStore` on SQLite in memory."""
+
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
+        store = AsyncSQLChatStore("sqlite://", **options)
+        self.last = store._store
+        return store
+
+
+class RedisBackend(Backend):
+    """`RedisChatStore`: a sorted set for each conversation, messages at positive scores."""
+
+    durable = shared = frees_expired = True
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client = redis.Redis.from_url(url, decode_responses=True)
+
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
+        return RedisChatStore(self.url, **options)
+
+    def _members(self, key: str, namespace: str = "") -> tuple[str, list[tuple[str, float]]]:
+        for name in self.client.scan_iter(_type="zset"):
+            prefix, _, tag = name.partition("{")
+            if (prefix, unquote(tag[:-1])) == (f"chatstore:{quote(namespace, safe='~')}:", key):
+                return name, self.client.zrange(name, 0, -1, withscores=True)
+        return "", []
+
+    def raw_payloads(self, key: str, namespace: str = "") -> list[str]:
+        members = self._members(key, namespace)[1]
+        return [member.split("|", 7)[7] for member, score in members if score > 0]
+
+    def put_raw(self, key: str, format: str, payload: str) -> None:
+        name, members = self._members(key)
+        newest, score = members[-1]
+        head, id, _, *rest = newest.split("|", 7)
+        self.client.zrem(name, newest)
+        self.client.zadd(name, {"|".join([head, id, format, *rest[:-1], payload]): score})
+
+    def faults(self, key: str, namespace: str = "") -> list[str]:
+        members = self._members(key, namespace)[1]
+        if not members:
+            return []
+        header = members[0][0].split("|")
+        held = [(member, score) for member, score in members if score > 0]
+        archived = [member for member, _ in held if member.startswith("-")]
+        ids = {member[1:]: -score for member, score in members if member.startswith("@")}
+        sound = {
+            "held": int(header[5]) == len(held),
+            "archived": int(header[6]) == len(archived),
+            "top": int(header[4]) >= max(score for _, score in held),
+            "ordinals": len({score for _, score in held}) == len(held),
+            "serials": len({member.split("|")[0][1:] for member, _ in held}) == len(held),
+            "ids": ids == {m.split("|")[1]: score for m, score in held if m.split("|")[1]},
+        }
+        return [f"{column} is wrong" for column, right in sound.items() if not right]
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class AsyncRedisBackend(RedisBackend):
+    """`AsyncRedisChatStore`, in the same way."""
+
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
+        return AsyncRedisChatStore(self.url, **options)
