@@ -14,11 +14,10 @@ from weakref import WeakSet
 
 
 class Turn(NamedTuple):
-    """One write: who, its number, and a token that no other write ever has."""
+    """One write: who, and its number. Together they never recur."""
 
     writer: str
     number: int
-    token: str
 
 
 class Lanes:
@@ -41,8 +40,11 @@ class Lanes:
             writer = self._free.pop()
         except IndexError:
             writer = f"{self._name}.{next(self._writers)}"
-        number = next(self._numbers)
-        return Turn(writer, number, f"{self._name}{number}")
+        return Turn(writer, next(self._numbers))
+
+    def token(self) -> str:
+        """A word that never recurs."""
+        return f"{self._name}..{next(self._numbers)}"
 
     def give_back(self, turn: Turn) -> None:
         """The write has ended, well or not."""

@@ -77,56 +77,71 @@ class Plans:
     def __init__(self, names: Names, ttl: int | None, *, clustered: bool) -> None:
         self.names = names
         self.ttl = ttl
+        self._ttl = _us(ttl)
         self.lanes = Lanes()
         self.clustered = clustered
 
     def plan(self, operation: ops.Operation[T]) -> Plan[T]:
         """The plan of an operation."""
-        return cast(Plan[T], _PLANS[type(operation)](self, operation))
+        return cast("Plan[T]", _PLANS[type(operation)](self, operation))
 
     def write(
         self,
         which: str,
         key: str,
         *arguments: str | int,
-        token: bool = False,
         others: Sequence[str] = (),
         at: str | None = None,
     ) -> Plan[str]:
-        """Run a script that writes; its arguments come behind who writes, and a token if asked.
+        """Run a script that writes; its arguments come behind who writes.
 
         Args:
             which: The script.
             key: The caller's.
             *arguments: The script's.
-            token: Whether it takes one.
             others: The names of other keys that it takes.
             at: The name of the key that it writes, unless it is the conversation's.
         """
         name = self.names.conversation(key)
         turn = self.lanes.take()
         try:
-            who = turn if token else turn[:2]
             reply = yield Run(
-                script(which), (at or name, recent(name), *others), (*who, *arguments), key, True
+                script(which), (at or name, recent(name), *others), (*turn, *arguments), key, True
             )
         finally:
             self.lanes.give_back(turn)
         result = layout.text(reply)
-        if result == "conflict":
-            raise errors.conflict(key)
-        if result == "late":
-            raise errors.StoreUnavailableError("the call was overtaken by a later one; repeat it")
+        if result in ("conflict", "late"):
+            raise _refused(result, key)
         return result
 
     # Writes
 
     def append(self, op: ops.Append) -> Plan[list[str]]:
         """Carry out `Append`."""
-        if not op.drafts:
+        key, drafts = op.key, op.drafts
+        if not drafts:
             return []
-        ids, _ = yield from self.add("append", op.key, op.drafts, op.expected)
-        return ids
+        if len(drafts) > 1 or drafts[0].id is not None:
+            ids, _ = yield from self.add("append", key, drafts, op.expected)
+            return ids
+        # One message without an id is what is written all day: the same, in one step.
+        name = self.names.conversation(key)
+        turn = self.lanes.take()
+        try:
+            reply = yield Run(
+                script("append"),
+                (name, recent(name)),
+                (turn.writer, turn.number, self._ttl, _expected(op.expected), layout.draft_text(drafts[0])),
+                key,
+                True,
+            )
+        finally:
+            self.lanes.give_back(turn)
+        verdict, incarnation, serial, _ = f"{layout.text(reply)}|||".split("|", 3)
+        if verdict != "kept":
+            raise _refused(verdict, key)
+        return [made_id(incarnation, int(serial))]
 
     def insert(self, op: ops.Insert) -> Plan[list[str]]:
         """Carry out `Insert`."""
@@ -141,7 +156,7 @@ class Plans:
         texts = list(map(layout.draft_text, unique))
         while True:
             result = yield from self.write(
-                which, key, _us(self.ttl), _expected(expected), *texts, *behind, token=True
+                which, key, self._ttl, _expected(expected), *texts, *behind
             )
             verdict, rest = result.split("|", 1)
             if verdict == "kept":
@@ -164,7 +179,7 @@ class Plans:
         """Carry out `Replace`."""
         texts = map(layout.draft_text, distinct(op.key, op.drafts)[0])
         yield from self.write(
-            "replace", op.key, _us(self.ttl), _expected(op.expected), *texts, token=True
+            "replace", op.key, self._ttl, _expected(op.expected), *texts
         )
 
     def update(self, op: ops.Update) -> Plan[Row | None]:
@@ -211,7 +226,7 @@ class Plans:
         if not self.clustered:
             source = self.names.conversation(op.key)
             stop = "" if op.stop is None else op.stop
-            result = yield from self.write("copy", op.to_key, stop, token=True, others=(source,))
+            result = yield from self.write("copy", op.to_key, stop, others=(source,))
             if result == "missing":
                 raise errors.missing(op.key)
             if result == "exists":
@@ -236,9 +251,7 @@ class Plans:
         """Build a conversation aside; the token under which it is there."""
         token = ""
         for part in _parts(list(map(layout.draft_text, drafts))):
-            turn = self.lanes.take()
-            token = token or turn.token
-            self.lanes.give_back(turn)
+            token = token or self.lanes.token()
             name = staging(self.names.conversation(key), token)
             yield from self.write("stage", key, token, _us(ttl), *part, at=name)
         return token
@@ -414,6 +427,12 @@ class Plans:
                 conversations, messages = conversations + 1, messages + len(whole.rows)
                 found += problems(key, whole)
         return CheckReport(conversations, messages, found)
+
+
+def _refused(verdict: str, key: str) -> errors.ChatStoreError:
+    if verdict == "conflict":
+        return errors.conflict(key)
+    return errors.StoreUnavailableError("the call was overtaken by a later one; repeat it")
 
 
 def distinct(key: str, drafts: Sequence[Draft]) -> tuple[Sequence[Draft], Sequence[int]]:

@@ -1,10 +1,11 @@
--- ARGV: writer, number, token, ttl of a new one, what is expected, drafts…
--- Also KEYS[2]. Results: 'kept|incarnation|serial|number', where the drafts' serials count on from that
--- one by their places, and so many are new; 'conflict'; 'other|place|format|payload' for an id that is stored with another text.
+-- ARGV: writer, number, ttl of a new one, what is expected, drafts…
+-- Results: 'kept|incarnation|serial|number', where the drafts' serials count on from that one by
+-- their places, and so many are new; 'conflict'; 'other|place|format|payload' for an id that is
+-- stored with another text.
 local c = find(key)
 local done = repeated(c, ARGV[1], ARGV[2])
 if done then return done end
-local OFF = 5
+local OFF = 4
 local new, skip = #ARGV - OFF, nil
 if c then
   for i = OFF + 1, #ARGV do
@@ -18,9 +19,9 @@ if c then
   end
 end
 if new == 0 then return 'kept|' .. (c and c.inc or '') .. '|0|0' end
-if not expected(c, ARGV[5]) then return 'conflict' end
+if not expected(c, ARGV[4]) then return 'conflict' end
 local at = now()
-c = c or begin(ARGV[3], ARGV[4], at)
+c = c or begin(ARGV[1] .. '.' .. ARGV[2], ARGV[3], at)
 local first = c.serial + 1
 local result = noted(c, ARGV[1], ARGV[2], at, first, new)
 c.serial = c.serial + #ARGV - OFF

@@ -1,5 +1,5 @@
 -- KEYS: the target, what its writers did last, the source.
--- ARGV: writer, number, token, stop or ''.
+-- ARGV: writer, number, stop or ''.
 -- Results: how many; 'missing', 'exists', 'nothing'.
 local done = repeated(find(key), ARGV[1], ARGV[2])
 if done then return done end
@@ -7,7 +7,7 @@ local c = find(KEYS[3])
 if not c then return 'missing' end
 if find(key) then return 'exists' end
 local count = c.count
-local stop = tonumber(ARGV[4])
+local stop = tonumber(ARGV[3])
 if stop then count = stop < 0 and math.max(0, stop + c.count) or math.min(stop, c.count) end
 if count == 0 then return 'nothing' end
 local at, result = now(), string.format(DIGITS, count)
@@ -33,7 +33,7 @@ if count < c.count then
   end
 end
 c.writer, c.number, c.since, c.new = '', '', '', ''
-c.inc, c.changes, c.created = ARGV[3], 0, string.format(DIGITS, at)
+c.inc, c.changes, c.created = ARGV[1] .. '.' .. ARGV[2], 0, string.format(DIGITS, at)
 redis.call('ZADD', key, '-inf', written(c, at))
 sealed(c)
 return result

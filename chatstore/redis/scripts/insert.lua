@@ -1,17 +1,17 @@
--- ARGV: writer, number, token, ttl, what is expected, draft, index. Results: as in append.lua.
+-- ARGV: writer, number, ttl, what is expected, draft, index. Results: as in append.lua.
 local c = find(key)
 local done = repeated(c, ARGV[1], ARGV[2])
 if done then return done end
-local draft = ARGV[6]
+local draft = ARGV[5]
 if c then
   local is, other = known(draft)
   if other then return 'other|0|' .. other end
   if is then return 'kept|' .. c.inc .. '|0|0' end
 end
-if not expected(c, ARGV[5]) then return 'conflict' end
+if not expected(c, ARGV[4]) then return 'conflict' end
 local at = now()
-c = c or begin(ARGV[3], ARGV[4], at)
-local idx = tonumber(ARGV[7])
+c = c or begin(ARGV[1] .. '.' .. ARGV[2], ARGV[3], at)
+local idx = tonumber(ARGV[6])
 if idx < 0 then idx = math.max(0, idx + c.count) end
 c.serial = c.serial + 1
 local result = noted(c, ARGV[1], ARGV[2], at, c.serial, '1')

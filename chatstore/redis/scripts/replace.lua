@@ -2,8 +2,8 @@
 local c = find(key)
 local done = repeated(c, ARGV[1], ARGV[2])
 if done then return done end
-if not expected(c, ARGV[5]) then return 'conflict' end
-local OFF = 5
+if not expected(c, ARGV[4]) then return 'conflict' end
+local OFF = 4
 if not c and #ARGV == OFF then return 'kept' end
 local at = now()
 if #ARGV == OFF then
@@ -19,7 +19,7 @@ if c then
   redis.call('UNLINK', key)
   c.text, c.expires = nil, ''
 end
-c = c or begin(ARGV[3], ARGV[4], at)
+c = c or begin(ARGV[1] .. '.' .. ARGV[2], ARGV[3], at)
 c.top, c.count, c.archived, c.edge = BASE - GAP, #ARGV - OFF, 0, '0'
 local flat = {}
 for i = OFF + 1, #ARGV do
