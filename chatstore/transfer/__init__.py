@@ -5,6 +5,7 @@ read.
 """
 
 from chatstore.transfer.stream import (
+    NEW,
     Format,
     OnConflict,
     Progress,
@@ -13,4 +14,4 @@ from chatstore.transfer.stream import (
     TransferReport,
 )
 
-__all__ = ["Format", "OnConflict", "Progress", "Snapshot", "Stream", "TransferReport"]
+__all__ = ["NEW", "Format", "OnConflict", "Progress", "Snapshot", "Stream", "TransferReport"]
