@@ -1,0 +1,162 @@
+"""`alembic -c alembic.ini …` from the checkout."""
+
+import io
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from chatstore.sql import schema
+from tests.migrations.conftest import Open
+from tests.migrations.support import (
+    FIRST,
+    INI,
+    ROOT,
+    SECOND,
+    contents,
+    digest,
+    master,
+    opened,
+    sound,
+    version,
+)
+
+
+def alembic(*words: str, ini: Path = INI, url: str | None = None, fails: bool = False) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "CHATSTORE_URL"}
+    if url is not None:
+        environment["CHATSTORE_URL"] = url
+    done = subprocess.run(
+        [sys.executable, "-m", "alembic", "-c", ini, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=ini.parent,
+    )
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_upgrade_check_and_downgrade(path: Path, open_: Open) -> None:
+    x = ("-x", f"url=sqlite:///{path}")
+    alembic(*x, "upgrade", "head")
+    at_run_time = path.with_name("run-time.db")
+    schema.upgrade(open_(at_run_time))
+    assert master(path) == master(at_run_time)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "No new upgrade operations detected" in alembic(*x, "check")
+    assert f"{SECOND} (head)" in alembic(*x, "current")
+    alembic(*x, "downgrade", "base")
+    assert version(path) is None
+
+
+def test_data_goes_up_and_down(old: Path) -> None:
+    before = contents(old)
+    alembic("upgrade", "head", url=f"sqlite:///{old}")
+    assert (contents(old), version(old), sound(old)) == (before, SECOND, True)
+    alembic("downgrade", "-1", url=f"sqlite:///{old}")
+    assert (contents(old), version(old), sound(old)) == (before, FIRST, True)
+
+
+def test_x_comes_before_the_environment_before_the_ini(tmp_path: Path) -> None:
+    """Each with a % in it, which the ini file wants doubled, and takes if it is not."""
+    for name, words, url, ini in (
+        ("x", ("-x", f"url=sqlite:///{tmp_path}/x%25.db"), f"sqlite:///{tmp_path}/env%25.db", ""),
+        ("env", (), f"sqlite:///{tmp_path}/env%25.db", "sqlite:///%(here)s/no.db"),
+        ("ini", (), None, f"sqlite:///{tmp_path}/ini%25.db"),
+        ("here", (), None, "sqlite:///%(here)s/here%%25.db"),
+    ):
+        alembic(*words, "upgrade", FIRST, ini=configured(tmp_path, ini), url=url)
+        [made] = tmp_path.glob("*.db")
+        assert made.name in {f"{name}%25.db", f"{name}%.db"}
+        assert version(made) == FIRST
+        made.unlink()
+
+
+def test_a_newer_file_is_refused(path: Path, open_: Open) -> None:
+    schema.upgrade(open_(path))
+    open_(path).close()
+    with opened(path) as conn:
+        conn.execute("UPDATE chatstore_alembic_version SET version_num = '0009_from_afar'")
+    before = digest(path)
+    told = alembic("upgrade", "head", url=f"sqlite:///{path}", fails=True)
+    assert "FAILED" in told
+    assert "0009_from_afar" in told
+    assert "Traceback" not in told
+    assert digest(path) == before
+
+
+def test_a_new_revision_has_the_form(tmp_path: Path) -> None:
+    """`alembic revision --autogenerate` after models.py has got a column."""
+    ini = checkout(tmp_path)
+    url = f"sqlite:///{tmp_path}/chat.db"
+    alembic("upgrade", "head", ini=ini, url=url)
+    with opened(tmp_path / "chat.db") as conn:
+        conn.execute("CREATE TABLE invoice (id INTEGER PRIMARY KEY)")
+        conn.execute("DROP TABLE chatstore_block")
+    alembic("revision", "--autogenerate", "-m", "Bring the blocks back!", ini=ini, url=url)
+    made = tmp_path / "migrations" / "versions" / "0003_bring_the_blocks_back.py"
+    source = made.read_text("utf-8")
+    assert 'def upgrade(op: "Operations") -> None:' in source
+    assert "op.create_table('chatstore_block'" in source
+    assert "invoice" not in source
+    assert "chatstore_alembic_version" not in source
+    told = alembic("upgrade", "head", ini=ini, url=url, fails=True)
+    assert "add '0003_bring_the_blocks_back' to REVISIONS in chatstore/sql/versions.py" in told
+    known = tmp_path / "chatstore" / "sql" / "versions.py"
+    text = known.read_text("utf-8")
+    known.write_text(text.replace(f'"{SECOND}")', f'"{SECOND}", "{made.stem}")'), "utf-8")
+    alembic("upgrade", "head", ini=ini, url=url)
+    assert version(tmp_path / "chat.db") == made.stem
+    assert "No new upgrade operations" in alembic("check", ini=ini, url=url)
+
+
+def test_sql_for_postgresql_is_written_without_a_server() -> None:
+    sql = alembic("upgrade", "head", "--sql", url="postgresql://u:p%40ss@nowhere/chat")
+    assert sql.count("CREATE TABLE") == 4
+    assert "COMMIT;" in sql
+    assert "p%40ss" not in sql
+    told = alembic("upgrade", "head", "--sql", url="sqlite:///x.db", fails=True)
+    assert "--sql is for PostgreSQL" in told
+
+
+def test_a_connection_that_is_handed_in_keeps_its_owner(path: Path) -> None:
+    """The owner's logging stays, and nothing is committed that the owner does not commit."""
+    ours = logging.getLogger("of.the.host")
+    before = (logging.root.level, logging.root.handlers[:], ours.disabled)
+    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
+    config = Config(INI, stdout=io.StringIO())
+    with engine.connect() as conn:
+        config.attributes["connection"] = conn
+        conn.exec_driver_sql("BEGIN")
+        command.upgrade(config, "head")
+        assert conn.exec_driver_sql("SELECT count(*) FROM chatstore_message").scalar() == 0
+        conn.rollback()
+    assert version(path) is None
+    assert (logging.root.level, logging.root.handlers[:], ours.disabled) == before
+
+
+def checkout(folder: Path) -> Path:
+    """A copy of what `alembic` needs, to be changed."""
+    for name in ("migrations", "chatstore"):
+        unneeded = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=unneeded)
+    shutil.copy(INI, folder)
+    return folder / "alembic.ini"
+
+
+def configured(folder: Path, url: str) -> Path:
+    """A copy of alembic.ini with another URL in it."""
+    text = INI.read_text("utf-8").replace("%(here)s", str(ROOT))
+    text = re.sub("sqlalchemy.url = .*", lambda _: f"sqlalchemy.url = {url}", text)
+    ini = folder / "alembic.ini"
+    ini.write_text(text, "utf-8")
+    return ini
