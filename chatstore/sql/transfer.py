@@ -10,7 +10,7 @@ from chatstore.sql.reading import bounds
 from chatstore.sql.statements import EVERYTHING
 from chatstore.sql.turn import Held, Turn, conversation
 from chatstore.sql.writing import extend, store, unknown
-from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
+from chatstore.transfer import NEW, OnConflict, Snapshot, Stream, TransferReport
 
 PAGE = 1000
 """Conversations, or messages, that are in memory at a time."""
@@ -94,13 +94,18 @@ def _add(turn: Turn, told: Conversation, drafts: Iterable[Draft], held: Held | N
 
 
 def _create(turn: Turn, told: Conversation) -> int:
-    expires_at = told.expires_at
+    if told.revision == NEW:
+        ttl = turn.ttl
+        expires_at = None if ttl is None else turn.now + ttl
+    else:
+        ttl = arguments.ttl_in_us(told.ttl)
+        expires_at = None if told.expires_at is None else clock.read(told.expires_at)
     return turn.create(
         told.key,
         0,
         created_at=clock.read(told.created_at),
         updated_at=clock.read(told.updated_at),
-        ttl=arguments.ttl_in_us(told.ttl),
-        expires_at=None if expires_at is None else clock.read(expires_at),
+        ttl=ttl,
+        expires_at=expires_at,
         metadata=codec.encode_metadata(told.metadata),
     )
