@@ -132,7 +132,13 @@ class Plans:
             reply = yield Run(
                 script("append"),
                 (name, recent(name)),
-                (turn.writer, turn.number, self._ttl, _expected(op.expected), layout.draft_text(drafts[0])),
+                (
+                    turn.writer,
+                    turn.number,
+                    self._ttl,
+                    _expected(op.expected),
+                    layout.draft_text(drafts[0]),
+                ),
                 key,
                 True,
             )
@@ -152,22 +158,8 @@ class Plans:
         self, which: str, key: str, drafts: Sequence[Draft], expected: Expected, *behind: int
     ) -> Plan[tuple[list[str], int]]:
         """Append or insert; the ids of the records, and how many of the drafts are new."""
-        unique, places = distinct(key, drafts)
-        texts = list(map(layout.draft_text, unique))
-        while True:
-            result = yield from self.write(
-                which, key, self._ttl, _expected(expected), *texts, *behind
-            )
-            verdict, rest = result.split("|", 1)
-            if verdict == "kept":
-                break
-            # The id is known, under another text: it may be equal as JSON, with its keys in
-            # another order. Then the text that is stored is as good, and the script sees it.
-            place, format, payload = rest.split("|", 2)
-            draft = unique[int(place)]
-            if not codec.same_content(draft, layout.unescape(format), payload):
-                raise errors.duplicate(key, draft.id)
-            texts[int(place)] = layout.draft_text(draft._replace(payload=payload))
+        before = (self._ttl, _expected(expected))
+        rest, places = yield from self._offer(which, key, drafts, before, behind)
         incarnation, first, new = rest.split("|")
         ids = [
             made_id(incarnation, int(first) + place) if draft.id is None else draft.id
@@ -175,11 +167,35 @@ class Plans:
         ]
         return ids, int(new)
 
+    def _offer(
+        self,
+        which: str,
+        key: str,
+        drafts: Sequence[Draft],
+        before: Sequence[str | int],
+        behind: Sequence[str | int] = (),
+    ) -> Plan[tuple[str, Sequence[int]]]:
+        """Run a script with drafts, whose ids may be known; its result, and their places."""
+        unique, places = distinct(key, drafts)
+        texts = list(map(layout.draft_text, unique))
+        while True:
+            result = yield from self.write(which, key, *before, *texts, *behind)
+            verdict, rest = result.split("|", 1)
+            if verdict == "kept":
+                return rest, places
+            # The id is known, under another text: it may be equal as JSON, with its keys in
+            # another order. Then the text that is stored is as good, and the script sees it.
+            place, format, payload = rest.split("|", 2)
+            draft = unique[int(place)]
+            if not codec.same_content(draft, layout.unescape(format), payload):
+                raise errors.duplicate(key, draft.id)
+            texts[int(place)] = layout.draft_text(draft._replace(payload=payload))
+
     def replace(self, op: ops.Replace) -> Plan[None]:
         """Carry out `Replace`."""
-        texts = map(layout.draft_text, distinct(op.key, op.drafts)[0])
-        yield from self.write(
-            "replace", op.key, self._ttl, _expected(op.expected), *texts
+        sign = layout.SIGNS[op.status]
+        yield from self._offer(
+            "replace", op.key, op.drafts, (self._ttl, _expected(op.expected), sign)
         )
 
     def update(self, op: ops.Update) -> Plan[Row | None]:
@@ -198,7 +214,8 @@ class Plans:
 
     def delete(self, op: ops.Delete) -> Plan[list[Row] | None]:
         """Carry out `Delete`."""
-        result = yield from self.write("delete", op.key, _expected(op.expected))
+        sign = layout.SIGNS[op.status]
+        result = yield from self.write("delete", op.key, _expected(op.expected), sign)
         return None if result == "none" else _result_rows(result)
 
     def archive(self, op: ops.Archive) -> Plan[list[Row]]:
@@ -298,10 +315,9 @@ class Plans:
     def read(self, op: ops.Read) -> Plan[list[Row]]:
         """Carry out `Read`."""
         last, start, stop, status = op.window
-        sign = "" if status is None else "-" if status == "archived" else "+"
         bounds = ("" if bound is None else bound for bound in (last, start, stop))
         name = self.names.conversation(op.key)
-        reply = yield Run(script("read"), (name,), (sign, *bounds), op.key)
+        reply = yield Run(script("read"), (name,), (layout.SIGNS[status], *bounds), op.key)
         return _rows(reply)
 
     def read_after(self, op: ops.ReadAfter) -> Plan[list[Row]]:

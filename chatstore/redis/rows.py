@@ -18,9 +18,12 @@ from typing import NamedTuple
 
 from chatstore import clock
 from chatstore.json_text import quote
-from chatstore.records import Conversation, Draft, Row
+from chatstore.records import Conversation, Draft, Row, Status
 
 LAYOUT = "1"
+
+SIGNS: dict[Status | None, str] = {None: "", "active": "+", "archived": "-"}
+"""What the messages of a status begin with."""
 
 
 def text(reply: str | bytes) -> str:

@@ -1,10 +1,25 @@
--- ARGV: writer, number, what is expected. Results: 'rows|…', 'none', 'conflict'.
+-- ARGV: writer, number, what is expected, the sign of those that are removed or '' for all.
+-- Results: 'rows|…', 'none', 'conflict'.
 local c = find(key)
 local done = repeated(c, ARGV[1], ARGV[2])
 if done then return done end
 if not expected(c, ARGV[3]) then return 'conflict' end
 if not c then return 'none' end
-local result = joined(c, redis.call('ZRANGE', key, before(c), -1, 'WITHSCORES'))
-redis.call('UNLINK', key)
-remember(c, ARGV[1], ARGV[2], now(), result)
+local sign, gone = ARGV[4], nil
+if sign == '' then
+  gone = redis.call('ZRANGE', key, before(c), -1, 'WITHSCORES')
+else
+  gone = signed(c, sign)
+end
+local at, result = now(), joined(c, gone)
+if #gone == 0 then return result end
+if #gone == 2 * c.count then
+  redis.call('UNLINK', key)
+  remember(c, ARGV[1], ARGV[2], at, result)
+  return result
+end
+drop(c, sign, gone)
+remember(c, ARGV[1], ARGV[2], at, result)
+redis.call('ZADD', key, '-inf', written(c, at))
+sealed(c)
 return result

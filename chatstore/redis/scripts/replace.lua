@@ -1,36 +1,55 @@
--- ARGV: as in append.lua; no id comes twice. Results: 'kept', 'conflict'.
+-- ARGV: writer, number, ttl of a new one, what is expected, the sign of those that are replaced
+-- or '' for all, drafts… Results: as in append.lua.
 local c = find(key)
 local done = repeated(c, ARGV[1], ARGV[2])
 if done then return done end
 if not expected(c, ARGV[4]) then return 'conflict' end
-local OFF = 4
-if not c and #ARGV == OFF then return 'kept' end
-local at = now()
-if #ARGV == OFF then
-  redis.call('UNLINK', key)
-  remember(c, ARGV[1], ARGV[2], at, 'kept')
-  return 'kept'
+local OFF = 5
+local sign = ARGV[5]
+local gone = {}
+if c and sign ~= '' then gone = signed(c, sign) end
+local any = #gone > 0 or (c and sign == '')
+if #ARGV == OFF and not any then return 'kept|||' end
+local new, skip = #ARGV - OFF, nil
+if c and sign ~= '' then
+  for i = OFF + 1, #ARGV do
+    local is, other = known(ARGV[i], sign)
+    if other then return 'other|' .. (i - OFF - 1) .. '|' .. other end
+    if is then
+      skip = skip or {}
+      skip[i] = true
+      new = new - 1
+    end
+  end
 end
-remember(c, ARGV[1], ARGV[2], at, 'kept')
-local metadata = nil
-if c then
+local at = now()
+local left = new
+if c and sign ~= '' then left = left + c.count - #gone / 2 end
+if left == 0 then
+  redis.call('UNLINK', key)
+  remember(c, ARGV[1], ARGV[2], at, 'kept|||')
+  return 'kept|||'
+end
+remember(c, ARGV[1], ARGV[2], at, 'kept|||')
+local flat = {}
+if c and sign ~= '' then
+  drop(c, sign, gone)
+elseif c then
   local second = redis.call('ZRANGE', key, 1, 1)[1]
-  if second and string.byte(second) == 35 then metadata = second end
+  if second and string.byte(second) == 35 then flat = { '-inf', second } end -- the metadata
   redis.call('UNLINK', key)
   c.text, c.expires = nil, ''
+  c.top, c.count, c.archived, c.edge = BASE - GAP, 0, 0, '0'
+else
+  c = begin(ARGV[1] .. '.' .. ARGV[2], ARGV[3], at)
 end
-c = c or begin(ARGV[1] .. '.' .. ARGV[2], ARGV[3], at)
-c.top, c.count, c.archived, c.edge = BASE - GAP, #ARGV - OFF, 0, '0'
-local flat = {}
+c.count = c.count + new
 for i = OFF + 1, #ARGV do
-  local draft = ARGV[i]
-  c.serial = c.serial + 1
-  flat = put(flat, c, ARGV[i], c.serial)
-end
-if metadata then
-  flat[#flat + 1] = '-inf'
-  flat[#flat + 1] = metadata
+  if not (skip and skip[i]) then
+    c.serial = c.serial + 1
+    flat = put(flat, c, ARGV[i], c.serial)
+  end
 end
 redis.call('ZADD', key, '-inf', written(c, at), unpack(flat))
 sealed(c)
-return 'kept'
+return 'kept|||'

@@ -158,14 +158,16 @@ local function member_of(draft, serial)
   return string.sub(draft, 1, 1) .. string.format(DIGITS, serial) .. '|' .. string.sub(draft, 2)
 end
 
--- Whether the conversation has the draft already. First whether it has the id, then, if it has
--- another text under it, what the caller must compare as JSON.
-local function known(draft)
+-- Whether the conversation has the draft already, among messages that do not have a sign. First
+-- whether it has the id, then, if it has another text under it, what the caller must compare as
+-- JSON.
+local function known(draft, gone)
   if string.byte(draft, 2) == 124 then return false end -- a bar: no id
   local id = string.match(draft, '^.([^|]*)')
   local at = redis.call('ZSCORE', key, '@' .. id)
   if not at then return false end
   local stored = redis.call('ZRANGEBYSCORE', key, string.sub(at, 2), string.sub(at, 2))[1]
+  if string.sub(stored, 1, 1) == gone then return false end
   local format, payload = string.match(string.match(stored, '|(.*)$'), PARTS)
   local format_too, payload_too = string.match(draft, PARTS)
   if format == format_too and payload == payload_too then return true end
@@ -187,6 +189,45 @@ local function put(flat, c, draft, serial)
     return {}
   end
   return flat
+end
+
+-- The members of a sign, each with its score, in order.
+local function signed(c, sign)
+  local first, byte, found = before(c), string.byte(sign), {}
+  local from, to = 0, c.count - 1
+  local edge = below(c)
+  if sign == '+' then
+    from = edge
+  elseif edge == c.archived then
+    to = edge - 1
+  end
+  for at = from, to, 1000 do
+    local last = math.min(at + 999, to)
+    local part = redis.call('ZRANGE', key, first + at, first + last, 'WITHSCORES')
+    for i = 1, #part, 2 do
+      if string.byte(part[i]) == byte then
+        found[#found + 1] = part[i]
+        found[#found + 1] = part[i + 1]
+      end
+    end
+  end
+  return found
+end
+
+-- Remove what `signed` found, with its ids.
+local function drop(c, sign, found)
+  local names = {}
+  for i = 1, #found, 2 do
+    names[#names + 1] = found[i]
+    local id = id_of(found[i])
+    if id ~= '' then names[#names + 1] = '@' .. id end
+    if #names >= 4000 or i + 1 == #found then
+      redis.call('ZREM', key, unpack(names))
+      names = {}
+    end
+  end
+  c.count = c.count - #found / 2
+  if sign == '-' then c.archived, c.edge = 0, '0' end
 end
 
 -- Members with their scores, as one text: they hold no line break.
