@@ -21,7 +21,10 @@ def transaction(conn: sqlite3.Connection, writer: Writer) -> Iterator[sa.Connect
     # SQLAlchemy begins nothing on SQLite; without this, a failed migration would stay half done.
     @event.listens_for(engine, "begin")
     def begin(_connection: sa.Connection) -> None:
+        conn.execute("PRAGMA busy_timeout=0").close()
         writer.wait(lambda: conn.execute("BEGIN IMMEDIATE"))
+        # With a rollback journal, COMMIT may have to wait for readers.
+        conn.execute("PRAGMA busy_timeout=5000").close()
 
     try:
         with engine.connect() as connection, connection.begin():

@@ -79,10 +79,12 @@ def _borrow(place: Place, engine: sa.Engine) -> None:
     if engine.dialect.driver != "pysqlite":
         message = f"The engine's driver {engine.dialect.driver} cannot be used, only sqlite3."
         raise ValueError(message)
-    if place.path is not None:
-        place.lent = lambda: _detached(engine)
-        return
     pool = engine.pool
+    if place.path is not None:
+        # Configured as theirs, events included, but without a share in their limit.
+        ours = pool.recreate()
+        place.lent = lambda: _detached(ours)
+        return
     if not isinstance(pool, StaticPool):
         message = (
             "This engine gives each thread a database in memory of its own. Make it with "
@@ -94,9 +96,9 @@ def _borrow(place: Place, engine: sa.Engine) -> None:
     place.lent = lambda: _movable(pool.connection.dbapi_connection)
 
 
-def _detached(engine: sa.Engine) -> sqlite3.Connection:
+def _detached(pool: sa.Pool) -> sqlite3.Connection:
     """A connection with all that the host's events do to it, which then is ours alone."""
-    fairy = engine.raw_connection()
+    fairy = pool.connect()
     conn = _movable(fairy.dbapi_connection)
     fairy.detach()
     conn.row_factory, conn.text_factory = None, str
@@ -109,7 +111,7 @@ def _movable(conn: Any) -> sqlite3.Connection:
 
     def probe() -> None:
         try:
-            _ = conn.total_changes
+            conn.cursor().close()
         except sqlite3.ProgrammingError as error:
             failures.append(error)
 
