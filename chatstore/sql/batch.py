@@ -115,6 +115,7 @@ class Batches:
                     self._run_one(conn, op, own)
             op.final = True
             self._writer.leave()
+        self._members = batch
 
     def _blame(self, op: Op, own: Op | None, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt) and own is not None:

@@ -5,6 +5,7 @@ the text may quote a row. For the same reason our errors are raised `from None` 
 database's name, the code and the remedy.
 """
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -208,15 +209,14 @@ def vanished(name: str) -> StoreUnavailableError:
     )
 
 
-def unwritable(name: str) -> ChatStoreError:
-    """The system does not let us create or lock a file."""
-    return _compose(_READ_ONLY, name, "EACCES")
-
-
 def unreachable(name: str, error: OSError) -> ChatStoreError:
-    """The system cannot reach the file. Its text names the path only."""
-    reason = os.strerror(error.errno) if error.errno else type(error).__name__
-    return _compose(_UNAVAILABLE, name, reason)
+    """Our error where the operating system refuses a file. Its text names the path only."""
+    verdict = _UNAVAILABLE
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        verdict = _READ_ONLY
+    elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        verdict = _FULL
+    return _compose(verdict, name, errno.errorcode.get(error.errno or 0, type(error).__name__))
 
 
 def _compose(verdict: _Verdict, name: str, code: str) -> ChatStoreError:

@@ -113,8 +113,6 @@ class Connector:
         if place.create:
             try:
                 create_private(place.path)
-            except PermissionError:
-                raise faults.unwritable(place.name) from None
             except OSError as error:
                 raise faults.unreachable(place.name, error) from None
         # Never `rwc`: SQLite would create the file again, readable by all, if it vanished.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from typing_extensions import override
 
-from chatstore.errors import ConflictError, StoreReadOnlyError
+from chatstore.errors import ChatStoreError, ConflictError, StoreReadOnlyError
 from chatstore.sql import faults
 from chatstore.sql.commit import GroupCommit
 from chatstore.sql.conn import Conn
@@ -174,17 +174,26 @@ class SQLiteDatabase(Database):
         if target.exists() and not overwrite:
             message = f"{path}: the file exists. Choose another name, or ask for overwriting."
             raise ConflictError(message)
-        with replaced_file(target) as temporary:
-            if self.place.path is None:
-                self._read_memory(lambda conn: conn.execute("VACUUM INTO ?", (str(temporary),)))
-                return
-            # Not one of the pool's: they refuse to write, even into another file.
-            with contextlib.closing(self._connector.connect("reader")) as conn:
-                try:
-                    conn.execute("PRAGMA query_only=OFF").close()
-                    conn.execute("VACUUM INTO ?", (str(temporary),)).close()
-                except sqlite3.Error as error:
-                    raise faults.from_sqlite(error, str(path), target) from None
+        try:
+            with replaced_file(target) as temporary:
+                self._copy_into(temporary)
+        except sqlite3.Error as error:
+            raise faults.from_sqlite(error, str(path), target) from None
+        except ChatStoreError:
+            raise
+        except OSError as error:
+            raise faults.unreachable(str(path), error) from None
+
+    def _copy_into(self, path: Path) -> None:
+        if self.place.path is None:
+            self._read_memory(lambda conn: conn.execute("VACUUM INTO ?", (str(path),)))
+            return
+        if self._closed:
+            raise faults.closed(self.name)
+        # Not one of the pool's: they refuse to write, even into another file.
+        with contextlib.closing(self._connector.connect("reader")) as conn:
+            conn.execute("PRAGMA query_only=OFF").close()
+            conn.execute("VACUUM INTO ?", (str(path),)).close()
 
     def _read_memory(self, work: Callable[[Conn], T]) -> T:
         writer = self._writer

@@ -92,11 +92,9 @@ class Writer:
                     if time.monotonic() >= deadline:
                         raise faults.busy(self._place.name, self._place.lock_timeout)
                     pause()
-        except PermissionError:
-            raise faults.unwritable(self._place.name) from None
+        except ChatStoreError:
+            raise
         except OSError as error:
-            if isinstance(error, ChatStoreError):
-                raise
             raise faults.unreachable(self._place.name, error) from None
 
     def wait(self, step: Callable[[], object], since: float | None = None) -> None:
