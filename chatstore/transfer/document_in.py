@@ -190,6 +190,8 @@ class _Found:
         if self.ours:
             if not self.top.keys() <= _TOP:
                 raise MemberError("the document has members that version 1 does not know")
+            if "conversations" in self.top:
+                raise MemberError("conversations is no object")
             for key, (start, _) in self._told.items():
                 if not store.get(key):
                     self._walk.at = start
@@ -245,8 +247,7 @@ def _encode(members: dict[str, Any]) -> Draft:
         return codec.encode(ChatMessage(**members), 0)
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False, include_url=False)[0]
-        raise MemberError(f"{first['loc'][0]}: {first['msg']}") from None
+        place = first["loc"][0] if first["loc"] else "a name"  # a name of half a pair has no place
+        raise MemberError(f"{place}: {first['msg']}") from None
     except InvalidMessageError:
         raise MemberError("a message is nested too deep, or is too large") from None
-    except TypeError:  # a member called "self"
-        raise MemberError("a message has a member that no message can have") from None

@@ -1,0 +1,94 @@
+"""Lines take constant memory both ways, however many messages there are."""
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from chatstore import clock
+from chatstore.records import Conversation, Row
+from chatstore.transfer import Format, OnConflict, Snapshot, Stream, TransferReport
+from chatstore.transfer.export import export_json
+from chatstore.transfer.restore import import_json
+from tests.transfer.given import HELLO, drain
+
+MESSAGES = 50_000
+PAYLOAD = HELLO.decode().replace("Hello", "Hello " * 20)
+
+
+def snapshot(messages: int, talks: int) -> Callable[[], AbstractContextManager[Snapshot]]:
+    """A store that holds nothing."""
+    now = clock.show(clock.now())
+
+    def rows() -> Iterator[Row]:
+        for i in range(messages // talks):
+            yield Row(1, i, i, None, "chatstore", PAYLOAD, "user", None, None, 0, 1_700_000_000 + i)
+
+    def conversations() -> Iterator[tuple[Conversation, Iterator[Row]]]:
+        for i in range(talks):
+            yield Conversation(f"{i:09}", 0, now, now, None, None, {"i": i}, ""), rows()
+
+    @contextmanager
+    def opened() -> Iterator[Snapshot]:
+        yield Snapshot(messages, True, conversations())
+
+    return opened
+
+
+def peak(call: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("talks", [1, 25_000])
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.jsonl.gz"])
+def test_fifty_thousand_messages(name: str, talks: int, tmp_path: Path) -> None:
+    path = tmp_path / name
+    written = peak(
+        lambda: export_json(
+            snapshot(MESSAGES, talks),
+            path,
+            source="",
+            format=None,
+            progress=None,
+        )
+    )
+    read = peak(lambda: import_json(drain, path, on_conflict="error", format=None, progress=None))
+    # The file has 10 MB; what is held are a few blocks of 1 MiB, as bytes, text and lines.
+    assert written < 6 << 20
+    assert read < 8 << 20
+
+
+def test_a_document_is_written_in_constant_memory(tmp_path: Path) -> None:
+    path, format = tmp_path / "chat.json", None
+    export = snapshot(MESSAGES, 100)
+    assert (
+        peak(lambda: export_json(export, path, source="", format=format, progress=None)) < 6 << 20
+    )
+    assert path.stat().st_size > 9 << 20
+
+
+@pytest.mark.parametrize("format", ["json", "jsonl"])
+def test_nothing_of_a_stream_is_kept(format: Format, tmp_path: Path) -> None:
+    """A store may ask for the stream again, and leave drafts of it unread."""
+    path = tmp_path / "chat"
+    export_json(snapshot(300, 100), path, source="", format=format, progress=None)
+
+    def restore(stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
+        for conversation, drafts in stream():
+            if conversation.key.endswith("5"):
+                next(iter(drafts))
+            if conversation.key.endswith("70"):
+                break
+        keys = [conversation.key for conversation, _ in stream()]
+        assert keys == [f"{i:09}" for i in range(100)]
+        return drain(stream, on_conflict)
+
+    report = import_json(restore, path, on_conflict="error", format=format, progress=None)
+    assert (report.conversations, report.messages) == (100, 300)
