@@ -17,8 +17,13 @@ from chatstore.sql.versions import TABLES, checked
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-# One number for all databases would make upgrades of unlike schemas wait for each other.
-_ADVISORY = "SELECT pg_advisory_xact_lock(hashtextextended('chatstore:' || current_schema(), 0))"
+# While a change waits for its locks, all who come after it wait for the change.
+_PATIENCE = "SET LOCAL lock_timeout = '30s'"
+# One lock for each schema, so that upgrades of two do not wait for each other.
+_ADVISORY = (
+    "SELECT pg_advisory_xact_lock(hashtextextended("
+    "'chatstore:' || coalesce(cast(:schema AS text), current_schema()), 0))"
+)
 
 
 @contextmanager
@@ -47,13 +52,13 @@ def sqlite(conn: "sa.Connection") -> Iterator[None]:
 @contextmanager
 def postgresql(conn: "sa.Connection", schema: str | None) -> Iterator[None]:
     """Around a change on PostgreSQL: one at a time in a schema, and all rows still there."""
+    conn.execute(text(_PATIENCE))
+    conn.execute(text(_ADVISORY), {"schema": schema})
     if schema is not None:
-        name = checked(schema)
         known = text("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = :name")
-        if conn.scalar(known, {"name": name}) is None:
-            conn.execute(text(f'CREATE SCHEMA "{name}"'))
-        conn.execute(text(f'SET LOCAL search_path TO "{name}"'))
-    conn.execute(text(_ADVISORY))
+        if conn.scalar(known, {"name": checked(schema)}) is None:
+            conn.execute(text(f'CREATE SCHEMA "{schema}"'))
+        conn.execute(text(f'SET LOCAL search_path TO "{schema}"'))
     rows = _count(conn)
     yield
     _compare(rows, _count(conn))

@@ -132,11 +132,11 @@ def _rebuild(op: "Operations", *serial: "sa.Column[int]") -> None:
             ["conversation_id"], ["chatstore_conversation.id"], ondelete="CASCADE"
         ),
     )
-    columns, values = ("ordinal, serial", "place * 1048576, place + 1")
+    into, values = ("ordinal, serial", "place * 1048576, place + 1")
     if not serial:
-        columns, values = ("ordinal", "place")
+        into, values = ("ordinal", "place")
     op.execute(
-        f"INSERT INTO chatstore_message_new (conversation_id, {columns}, {_KEPT}) "  # noqa: S608
+        f"INSERT INTO chatstore_message_new (conversation_id, {into}, {_KEPT}) "  # noqa: S608
         f"SELECT p.conversation_id, {values}, {_KEPT} "
         f"FROM ({_PLACES}) AS p JOIN chatstore_message AS m "
         "ON m.conversation_id = p.conversation_id AND m.ordinal = p.ordinal "
@@ -147,7 +147,13 @@ def _rebuild(op: "Operations", *serial: "sa.Column[int]") -> None:
     op.execute("PRAGMA legacy_alter_table=ON")
     op.rename_table("chatstore_message_new", "chatstore_message")
     op.execute("PRAGMA legacy_alter_table=OFF")
-    _index_ids(op)
+    op.create_index(
+        "uq_chatstore_message_id",
+        "chatstore_message",
+        ["conversation_id", "id"],
+        unique=True,
+        sqlite_where=sa.text("id IS NOT NULL"),
+    )
 
 
 def _renumber(op: "Operations", changes: str) -> None:
@@ -159,15 +165,4 @@ def _renumber(op: "Operations", changes: str) -> None:
     )
     op.create_primary_key(
         "chatstore_message_pkey", "chatstore_message", ["conversation_id", "ordinal"]
-    )
-
-
-def _index_ids(op: "Operations") -> None:
-    op.create_index(
-        "uq_chatstore_message_id",
-        "chatstore_message",
-        ["conversation_id", "id"],
-        unique=True,
-        sqlite_where=sa.text("id IS NOT NULL"),
-        postgresql_where=sa.text("id IS NOT NULL"),
     )
