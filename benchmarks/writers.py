@@ -36,19 +36,19 @@ def answers() -> Iterator[Answer]:
         yield at_least(
             "8 threads, FULL, beside a connection per thread",
             5,
-            lambda: _store_threads(ours, 8, 400),
-            lambda: _connection_each(theirs, 8, 40),
+            lambda: store_threads(ours, 8, 400),
+            lambda: connection_each(theirs, 8, 40),
         )
         yield at_least(
             "32 threads, FULL, beside one connection under a lock",
             12,
-            lambda: _store_threads(ours, 32, 200),
-            lambda: _one_connection(theirs, 32, 20),
+            lambda: store_threads(ours, 32, 200),
+            lambda: one_connection(theirs, 32, 20),
         )
         yield at_least(
             "50 tasks, FULL, beside aiosqlite",
             10,
-            lambda: asyncio.run(_store_tasks(ours, 50, 80)),
+            lambda: asyncio.run(store_tasks(ours, 50, 80)),
             lambda: asyncio.run(_aiosqlite_tasks(theirs, 50, 8)),
         )
         said, encoded = message(), draft()
@@ -80,13 +80,15 @@ def _threads(count: int, each: int, work: Callable[[int], None]) -> float:
     return (time.perf_counter() - start) / (count * each)
 
 
-def _store_threads(path: Path, count: int, each: int) -> float:
+def store_threads(path: Path, count: int, each: int) -> float:
+    """Seconds for an append by threads that share a store."""
     said = message()
     with open_store(path) as store:
         return _threads(count, each, lambda me: store.add_message(f"k{me}", said))
 
 
-def _connection_each(path: Path, count: int, each: int) -> float:
+def connection_each(path: Path, count: int, each: int) -> float:
+    """… by threads with a connection each."""
     encoded = draft()
     conns = [raw(path) for _ in range(count)]
     took = _threads(count, each, lambda me: raw_append(conns[me], f"k{me}", encoded))
@@ -95,7 +97,8 @@ def _connection_each(path: Path, count: int, each: int) -> float:
     return took
 
 
-def _one_connection(path: Path, count: int, each: int) -> float:
+def one_connection(path: Path, count: int, each: int) -> float:
+    """… by threads that share a connection."""
     encoded, mutex = draft(), threading.Lock()
     with closing(raw(path)) as conn:
 
@@ -106,7 +109,8 @@ def _one_connection(path: Path, count: int, each: int) -> float:
         return _threads(count, each, work)
 
 
-async def _store_tasks(path: Path, count: int, each: int) -> float:
+async def store_tasks(path: Path, count: int, each: int) -> float:
+    """… by tasks that share a store."""
     said = message()
     async with open_async_store(path) as store:
 
