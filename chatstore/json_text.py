@@ -27,17 +27,18 @@ class NotJSONError(ValueError):
     """A value that JSON cannot hold; the text names the path to it."""
 
 
-def dump(value: Any, path: str) -> str:
+def dump(value: Any, path: str, depth: int = 0) -> str:
     """The value as JSON text.
 
     Args:
         value: What to encode.
         path: How to call the value itself in an error, such as "metadata".
+        depth: How many values it stands in, of those that may be nested.
 
     Raises:
         NotJSONError: JSON cannot hold it.
     """
-    _check(value, path, 0)
+    _check(value, path, depth)
     return encode(value)
 
 

@@ -21,18 +21,15 @@ def payload(message: ChatMessage) -> str:
     """
     _check(message)
     blocks = message.blocks
-    if (
-        len(blocks) == 1
-        and not message.additional_kwargs
-        and not message.__pydantic_extra__
-        and type(message) is ChatMessage
-    ):
+    if len(blocks) == 1 and not message.__pydantic_extra__ and type(message) is ChatMessage:
         block = blocks[0]
         if len(block) == 2 and block.get("block_type") == TEXT and type(block.get("text")) is str:
             # What nearly every message is. Said outright, for a general encoder costs four times
             # as much; it must stay equal to what the lines below would write.
+            rest = message.additional_kwargs
+            more = json_text.dump(rest, "message.additional_kwargs", 1) if rest else "{}"
             return (
-                f'{{"role":{json_text.quote(message.role)},"additional_kwargs":{{}},'
+                f'{{"role":{json_text.quote(message.role)},"additional_kwargs":{more},'
                 f'"blocks":[{{"block_type":"text","text":{json_text.quote(block["text"])}}}]}}'
             )
     fields = {name: getattr(message, name) for name in type(message).model_fields}
