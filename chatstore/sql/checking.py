@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from chatstore import codec
 from chatstore.records import CheckReport, Row
+from chatstore.sql.faults import is_damage
 from chatstore.sql.models import BLOCK, GAP
 from chatstore.sql.places import regular_rows
 from chatstore.sql.transfer import rows_of
@@ -13,17 +14,30 @@ from chatstore.sql.turn import Held, Turn
 
 def check(turn: Turn) -> CheckReport:
     """`ops.Check`; the turn must see one state."""
-    problems = list(_database(turn))
+    problems = list(_as_far_as_readable("the database file", _database(turn)))
     conversations = messages = 0
     for key, *row in turn.rows(turn.sql.held, namespace=turn.namespace):
         held = Held(*row)
         conversations += 1
         messages += held.count
-        problems += _conversation(turn, key, held)
+        problems += _as_far_as_readable(f"{key!r}", _conversation(turn, key, held))
+    problems += _as_far_as_readable("messages", _orphans(turn))
+    return CheckReport(conversations, messages, problems)
+
+
+def _as_far_as_readable(what: str, look: Iterator[str]) -> Iterator[str]:
+    try:
+        yield from look
+    except Exception as error:
+        if not is_damage(error):
+            raise
+        yield f"{what}: cannot be read to the end, for the file is damaged"
+
+
+def _orphans(turn: Turn) -> Iterator[str]:
     (lost,) = turn.row(turn.sql.orphans)
     if lost:
-        problems.append(f"{lost} messages belong to no conversation")
-    return CheckReport(conversations, messages, problems)
+        yield f"{lost} messages belong to no conversation"
 
 
 def _database(turn: Turn) -> Iterator[str]:

@@ -158,6 +158,11 @@ def is_busy(error: BaseException) -> bool:
     return sqlite_code(error).startswith(("BUSY", "LOCKED"))
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether a part of the file is not what it was."""
+    return sqlite_code(error).startswith(("CORRUPT", "NOTADB"))
+
+
 def from_sqlite(error: BaseException, name: str, path: Path | None) -> ChatStoreError:
     """Our error for one of SQLite's. `name` is what a user calls the database."""
     code = sqlite_code(error)
