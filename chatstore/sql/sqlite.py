@@ -126,7 +126,8 @@ class Connector:
         if sys.version_info >= (3, 12):
             conn.autocommit = sqlite3.LEGACY_TRANSACTION_CONTROL
         wal = False
-        conn.execute(f"PRAGMA busy_timeout={_BUSY_MS}").close()
+        busy = min(_BUSY_MS, int(place.lock_timeout * 1_000))
+        conn.execute(f"PRAGMA busy_timeout={busy}").close()
         if role != "reader" and place.path is not None and not place.read_only:
             wal = self.wal = self._choose_journal(conn, place.path)
         # A rollback journal with NORMAL may be corrupted by a power cut.
@@ -146,7 +147,7 @@ class Connector:
             conn.execute("PRAGMA query_only=ON").close()
         # Last, since the statements above may have to wait for a process that opens or closes. In
         # WAL mode a writer waits in our own loop only; a rollback journal's COMMIT waits too.
-        conn.execute(f"PRAGMA busy_timeout={0 if wal and role == 'writer' else _BUSY_MS}").close()
+        conn.execute(f"PRAGMA busy_timeout={0 if wal and role == 'writer' else busy}").close()
 
     def _choose_journal(self, conn: sqlite3.Connection, path: Path) -> bool:
         """Sets WAL, or a rollback journal where WAL cannot work; whether it is WAL."""
