@@ -4,8 +4,12 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,3 +32,33 @@ def run_python(
     return subprocess.run(  # type: ignore[call-overload,no-any-return]  # noqa: PLW1510
         command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, **options
     )
+
+
+def in_process(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """What a function of a module returns in another process; its exception, as text, is raised."""
+    receiver, sender = processes.Pipe(duplex=False)
+    process = processes.Process(target=_answer, args=(sender, function, args, kwargs))
+    process.start()
+    sender.close()
+    try:
+        value, failure = receiver.recv()
+    except EOFError:
+        value, failure = None, "the process died"
+    finally:
+        receiver.close()
+        process.join()
+        process.close()
+    if failure is not None:
+        raise AssertionError(failure)
+    return cast(T, value)
+
+
+def _answer(
+    sender: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    value, failure = None, None
+    try:
+        value = function(*args, **kwargs)
+    except BaseException:  # noqa: BLE001
+        failure = traceback.format_exc()
+    sender.send((value, failure))

@@ -1,0 +1,486 @@
+"""Files that cannot be used as they are: each has its own error, and none is made worse.
+
+All of it through `open_store`, on both faces, on real files.
+"""
+
+import hashlib
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatstore import ChatMessage, errors, open_async_store, open_store
+from chatstore.store import ChatStore
+from chatstore.testing.blocking import Blocking, blocking
+from tests.sqlite.history import look, open_raw
+from tests.sqlite.processes import in_process, processes
+
+SECRET = "what nobody else may read"
+
+
+def hello(number: int = 0, size: int = 100) -> ChatMessage:
+    return ChatMessage(content=f"{number} {SECRET} {'x' * size}")
+
+
+@pytest.fixture(params=["blocking", "async"])
+def open_(request: pytest.FixtureRequest) -> Iterator[Callable[..., ChatStore]]:
+    """`open_store` or `open_async_store`, entered."""
+    opened: list[ChatStore] = []
+
+    def open_(path: Path, **options: Any) -> ChatStore:
+        if request.param == "blocking":
+            opened.append(open_store(path, **options))
+        else:
+            opened.append(blocking(open_async_store(path, **options)))
+            opened[-1].__enter__()
+        return opened[-1]
+
+    yield open_
+    for store in opened:
+        store.close()
+        if isinstance(store, Blocking):
+            store.stop()
+
+
+def make(path: Path, messages: int = 300, size: int = 1_000) -> None:
+    """A store of many pages, closed."""
+    with open_store(path) as store:
+        store.add_messages("k", [hello(number, size) for number in range(messages)])
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def refused(kind: type[errors.ChatStoreError], path: Path) -> Iterator[None]:
+    """Raises this error, which names the file and a remedy, and tells nothing of its content."""
+    with pytest.raises(errors.ChatStoreError) as caught:
+        yield
+    text = str(caught.value)
+    assert type(caught.value) is kind, text
+    assert path.name in text
+    assert SECRET not in text
+    assert len(text) < 600
+    # Nothing of the driver's, whose text may hold a row.
+    assert caught.value.__cause__ is None
+    remedy = "|".join(("Repeat", "Check", "Give", "Keep", "Free", "Open", "Run", "use", "restore"))
+    assert re.search(remedy, text), text
+
+
+# Damage
+
+
+def _text_file(path: Path) -> None:
+    path.write_text("Dear diary, this is a text and not a database.\n" * 1_000)
+
+
+def _short_text_file(path: Path) -> None:
+    path.write_text("Dear diary")
+
+
+def _no_header(path: Path) -> None:
+    make(path)
+    _overwrite(path, 0, bytes(100))
+
+
+def _noise(path: Path) -> None:
+    path.write_bytes(os.urandom(100_000))
+
+
+def _overwrite(path: Path, offset: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(content)
+
+
+@pytest.mark.parametrize("spoil", [_text_file, _short_text_file, _no_header, _noise])
+def test_what_is_not_a_database(
+    tmp_path: Path, open_: Callable[..., ChatStore], spoil: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "chat.db"
+    spoil(path)
+    before = digest(path)
+    for _ in range(2):
+        with refused(errors.StoreCorruptError, path):
+            open_(path)
+    with refused(errors.StoreCorruptError, path):
+        open_(path, read_only=True)
+    assert digest(path) == before
+
+
+def _pages(path: Path, table: str) -> list[int]:
+    """The pages of a table or index, leaves first, counted from 1."""
+    with closing(open_raw(path)) as conn:
+        root = conn.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,))
+        (page,) = root.fetchone()
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
+    content = path.read_bytes()
+    page = int(page)
+    first = content[(page - 1) * size]
+    assert first == 5, "the table has but one page"
+    cells = int.from_bytes(content[(page - 1) * size + 3 :][:2])
+    pointers = (page - 1) * size + 12
+    children = []
+    for cell in range(cells):
+        offset = int.from_bytes(content[pointers + 2 * cell :][:2])
+        children.append(int.from_bytes(content[(page - 1) * size + offset :][:4]))
+    return [*children, page]
+
+
+def test_a_truncated_file(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "chat.db"
+    make(path)
+    os.truncate(path, path.stat().st_size // 2 // 8192 * 8192)
+    before = digest(path)
+    store = open_(path) if _opens(path) else None
+    if store is None:
+        with refused(errors.StoreCorruptError, path):
+            open_(path)
+    else:
+        with refused(errors.StoreCorruptError, path):
+            store.get_messages("k")
+        with refused(errors.StoreCorruptError, path):
+            store.add_message("k", hello())
+    assert digest(path) == before
+
+
+def _opens(path: Path) -> bool:
+    try:
+        open_store(path).close()
+    except errors.StoreCorruptError:
+        return False
+    return True
+
+
+def test_a_page_of_zeros(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "chat.db"
+    make(path)
+    lost = _pages(path, "chatstore_message")[3]
+    _overwrite(path, (lost - 1) * 8192, bytes(8192))
+
+    store = open_(path)
+    # Elsewhere in the file all is well, and stays readable.
+    assert len(store.get_messages("k", last=20)) == 20
+    with refused(errors.StoreCorruptError, path):
+        store.get_messages("k")
+    # From here on, writing could make it worse.
+    before = digest_elsewhere(path)
+    for _ in range(2):
+        with refused(errors.StoreCorruptError, path):
+            store.add_message("k", hello())
+    assert len(store.get_messages("k", last=20)) == 20
+    assert digest_elsewhere(path) == before
+
+
+def digest_elsewhere(path: Path) -> str:
+    """Of a file that this process has open: reading it here would drop SQLite's locks on it."""
+    return in_process(digest, path)
+
+
+def test_check_tells_of_a_page_of_zeros(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "chat.db"
+    make(path)
+    lost = _pages(path, "chatstore_message")[3]
+    _overwrite(path, (lost - 1) * 8192, bytes(8192))
+
+    report = open_(path).check()
+    assert not report.ok
+    assert any("database file" in problem for problem in report.problems), report.problems
+    assert SECRET not in str(report.problems)
+
+
+def test_check_tells_of_a_message_that_is_gone(
+    tmp_path: Path, open_: Callable[..., ChatStore]
+) -> None:
+    path = tmp_path / "chat.db"
+    make(path, 10)
+    with closing(open_raw(path)) as conn:
+        conn.execute("DELETE FROM chatstore_message WHERE serial = 4")
+    report = open_(path).check()
+    assert not report.ok
+    assert any("9 messages" in problem for problem in report.problems), report.problems
+
+
+# Locked by others
+
+
+def _hold(path: Path, sql: str, seconds: float, ready: Any) -> None:
+    conn = sqlite3.connect(path, isolation_level=None)
+    for statement in sql.split(";"):
+        conn.execute(statement).fetchall()
+    ready.set()
+    time.sleep(seconds)
+    conn.close()
+
+
+@contextmanager
+def held(path: Path, sql: str, seconds: float = 60.0) -> Iterator[None]:
+    """Another process holds the file in this way."""
+    ready = processes.Event()
+    process = processes.Process(target=_hold, args=(path, sql, seconds, ready))
+    process.start()
+    assert ready.wait(20)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+
+
+def test_a_writer_that_does_not_end(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "chat.db"
+    make(path, 10)
+    with held(path, "BEGIN EXCLUSIVE"):
+        store = open_(path, lock_timeout=0.2)
+        began = time.monotonic()
+        with refused(errors.StoreBusyError, path):
+            store.add_message("k", hello(10))
+        # Not at once, and not after SQLite's own five seconds.
+        assert 0.15 < time.monotonic() - began < 3
+        # Readers are not kept waiting.
+        assert store.count_messages("k") == 10
+    store.add_message("k", hello(10))
+    assert store.count_messages("k") == 11
+
+
+def test_a_writer_that_ends_in_time(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "chat.db"
+    make(path, 10)
+    with held(path, "BEGIN EXCLUSIVE", seconds=0.3):
+        store = open_(path, lock_timeout=20)
+        store.add_message("k", hello(10))
+    assert store.count_messages("k") == 11
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_a_new_store_in_a_file_that_is_locked(
+    tmp_path: Path, open_: Callable[..., ChatStore], journal: str
+) -> None:
+    path = tmp_path / "theirs.db"
+    sql = f"PRAGMA journal_mode={journal};CREATE TABLE theirs (x)"
+    with closing(open_raw(path)) as conn:
+        for statement in sql.split(";"):
+            conn.execute(statement).fetchall()
+    with held(path, "BEGIN EXCLUSIVE"):
+        began = time.monotonic()
+        with refused(errors.StoreBusyError, path):
+            open_(path, lock_timeout=0.2)
+        assert time.monotonic() - began < 3
+    open_(path).add_message("k", hello())
+
+
+# Schemas of others
+
+
+def test_a_newer_schema(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "chat.db"
+    make(path, 10)
+    with closing(open_raw(path)) as conn:
+        conn.execute("UPDATE chatstore_alembic_version SET version_num = '9999_later'")
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    before = digest(path)
+    for _ in range(2):
+        with refused(errors.SchemaTooNewError, path):
+            open_(path)
+    assert digest(path) == before
+    assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".bak")] == []
+
+
+def test_a_database_of_others(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "theirs.db"
+    with closing(open_raw(path)) as conn:
+        conn.execute("PRAGMA synchronous=OFF")
+        conn.execute("CREATE TABLE message (id INTEGER PRIMARY KEY, content TEXT UNIQUE)")
+        conn.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        conn.execute("CREATE VIEW newest AS SELECT * FROM message ORDER BY id DESC")
+        conn.execute("CREATE TRIGGER t AFTER INSERT ON message BEGIN SELECT 1; END")
+        conn.execute("INSERT INTO alembic_version VALUES ('abc')")
+        conn.executemany("INSERT INTO message VALUES (?, ?)", [(n, f"{n}") for n in range(500)])
+    before = _theirs(path)
+
+    store = open_(path)
+    store.add_message("k", hello())
+    store.erase("k")
+    store.add_message("k", hello())
+    store.close()
+
+    assert _theirs(path) == before
+    with open_store(path) as again:
+        assert again.check().ok
+        assert again.count_messages("k") == 1
+
+
+def _theirs(path: Path) -> list[Any]:
+    with closing(open_raw(path)) as conn:
+        schema = conn.execute(
+            "SELECT type, name, sql FROM sqlite_master "
+            "WHERE name NOT LIKE '%chatstore%' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        ).fetchall()
+        rows = conn.execute("SELECT * FROM message ORDER BY id").fetchall()
+        return [schema, rows, conn.execute("SELECT * FROM alembic_version").fetchall()]
+
+
+# Not to be found, not to be written
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "chat.db"
+    path.mkdir()
+    with refused(errors.StoreUnavailableError, path):
+        open_(path)
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    (tmp_path / "file").write_text("")
+    with refused(errors.StoreUnavailableError, path := tmp_path / "file" / "chat.db"):
+        open_(path)
+
+
+def test_a_missing_file_that_must_exist(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "chat.db"
+    with refused(errors.StoreUnavailableError, path):
+        open_(path, create=False)
+    assert not path.exists()
+
+
+def test_a_store_for_reading_only(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+    path = tmp_path / "chat.db"
+    make(path, 10)
+    before = digest(path)
+    store = open_(path, read_only=True)
+    assert store.count_messages("k") == 10
+    for call in (
+        lambda: store.add_message("k", hello()),
+        lambda: store.delete_messages("k"),
+        lambda: store.erase("k"),
+        store.purge_expired,
+        lambda: store.set_metadata("k", {}),
+    ):
+        with refused(errors.StoreReadOnlyError, path):
+            call()
+    store.close()
+    assert digest(path) == before
+
+
+def _as_nobody(path: Path) -> dict[str, str]:
+    """What becomes of each call for an account that may read and not write."""
+    # What is imported late is out of that account's reach.
+    with open_store("sqlite://") as store:
+        store.add_message("k", hello())
+        store.check()
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    answers = {}
+    calls: dict[str, tuple[dict[str, Any], Callable[[ChatStore], object]]] = {
+        "read only": ({"read_only": True}, lambda store: store.count_messages("k")),
+        "read": ({}, lambda store: store.count_messages("k")),
+        "write": ({}, lambda store: store.add_message("k", hello())),
+        "delete": ({}, lambda store: store.delete_messages("k")),
+    }
+    for name, (options, call) in calls.items():
+        try:
+            with open_store(path, **options) as store:
+                answers[name] = repr(call(store))
+        except errors.ChatStoreError as error:
+            answers[name] = "a leak" if SECRET in str(error) else type(error).__name__
+    try:
+        open_store(path.with_name("new.db")).close()
+        answers["create"] = "done"
+    except errors.ChatStoreError as error:
+        answers["create"] = type(error).__name__
+    return answers
+
+
+@pytest.fixture
+def open_to_all(tmp_path: Path) -> Iterator[Path]:
+    """A folder that any account may enter, as those above it."""
+    changed = []
+    for folder in (tmp_path, *tmp_path.parents):
+        mode = folder.stat().st_mode
+        if folder.stat().st_uid == os.geteuid() and mode & 0o011 != 0o011:
+            folder.chmod(mode | 0o011)
+            changed.append((folder, mode))
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    yield inside
+    inside.chmod(0o700)
+    for folder, mode in changed:
+        folder.chmod(mode)
+
+
+@pytest.mark.parametrize(
+    ("folder_mode", "file_mode", "expected"),
+    [
+        (
+            0o555,
+            0o444,
+            {
+                "read only": "10",
+                "read": "StoreReadOnlyError",
+                "write": "StoreReadOnlyError",
+                "delete": "StoreReadOnlyError",
+                "create": "StoreReadOnlyError",
+            },
+        ),
+        (
+            0o555,
+            0o666,
+            {
+                "read only": "10",
+                "write": "StoreReadOnlyError",
+                "delete": "StoreReadOnlyError",
+                "create": "StoreReadOnlyError",
+            },
+        ),
+        (
+            0o777,
+            0o444,
+            {
+                "read only": "10",
+                "read": "10",
+                "write": "StoreReadOnlyError",
+                "delete": "StoreReadOnlyError",
+                "create": "done",
+            },
+        ),
+        (
+            0o777,
+            0o000,
+            dict.fromkeys(
+                ("read only", "read", "write", "delete"),
+                "StoreReadOnlyError|StoreUnavailableError",
+            ),
+        ),
+    ],
+    ids=["folder and file", "folder", "file", "not even read"],
+)
+def test_what_may_not_be_written(
+    open_to_all: Path, folder_mode: int, file_mode: int, expected: dict[str, str]
+) -> None:
+    path = open_to_all / "chat.db"
+    make(path, 10)
+    for leftover in open_to_all.iterdir():
+        if leftover != path:
+            leftover.unlink()
+    path.chmod(file_mode)
+    open_to_all.chmod(folder_mode)
+
+    answers = in_process(_as_nobody, path)
+
+    open_to_all.chmod(0o700)
+    path.chmod(0o600)
+    for name, pattern in expected.items():
+        assert re.fullmatch(pattern, answers[name]), answers
+    state, wrong = look(path)
+    assert len(state["k"]) == 10
+    assert not wrong
