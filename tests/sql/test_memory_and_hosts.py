@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, StaticPool
 
 from chatstore.errors import ConflictError, StoreBusyError, StoreClosedError
+from chatstore.sql.conn import Conn
 from chatstore.sql.engine import open_database
 from chatstore.sql.sqlite_database import SQLiteDatabase
 from tests.sql.ledger import append, count, ledger, names, refuse
@@ -40,6 +42,39 @@ def test_one_database_in_memory_for_threads_and_tasks(url: str, opened: Opened) 
         thread.join()
     assert database.read(count) == 450
     assert database.read(lambda c: c.execute("SELECT n FROM counter").fetchall()) == [(450,)]
+
+
+def test_a_reader_of_memory_sees_nothing_that_is_not_committed(opened: Opened) -> None:
+    database = opened("sqlite://")
+    written, seen = threading.Event(), []
+
+    def fails(conn: Conn) -> None:
+        append()(conn)
+        written.set()
+        time.sleep(0.2)
+        raise LookupError
+
+    def look() -> None:
+        written.wait(5)
+        seen.append(database.read(count))
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    with pytest.raises(LookupError):
+        database.write(fails)
+    reader.join(5)
+    assert seen == [0]
+
+
+def test_a_write_to_memory_may_read_what_it_wrote(opened: Opened) -> None:
+    database = opened("sqlite://")
+
+    def work(conn: Conn) -> int:
+        append()(conn)
+        return database.read(count)
+
+    assert database.write(work) == 1
+    assert database.read(count) == 1
 
 
 def test_two_databases_in_memory_are_two(opened: Opened) -> None:

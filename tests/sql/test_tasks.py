@@ -82,6 +82,38 @@ def test_tasks_share_a_commit_and_a_wake_up(database: SQLiteDatabase, path: Path
     assert names(path) == {"a": list(range(1, 51))}
 
 
+def test_a_turn_of_the_loop_is_over_before_a_thread_is_woken(
+    database: SQLiteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[int] = []
+    real = database._commit._rouse_crew
+
+    def rouse() -> None:
+        queued.append(len(database._commit._queue))
+        real()
+
+    monkeypatch.setattr(database._commit, "_rouse_crew", rouse)
+
+    async def main() -> None:
+        await asyncio.gather(*[database.awrite(append()) for _ in range(50)])
+
+    asyncio.run(main())
+    assert queued == [50]
+
+
+def test_results_that_come_together_wake_the_loop_once(database: SQLiteDatabase) -> None:
+    async def main() -> None:
+        woken = wake_ups(asyncio.get_running_loop())
+        reads = [asyncio.create_task(database.aread(lambda conn: 1)) for _ in range(4)]
+        await asyncio.sleep(0)
+        # The loop is busy; the threads are not.
+        time.sleep(0.2)  # noqa: ASYNC251
+        assert len(woken) == 1
+        assert await asyncio.gather(*reads) == [1] * 4
+
+    asyncio.run(main())
+
+
 def test_one_that_fails_fails_alone(database: SQLiteDatabase, path: Path) -> None:
     async def main() -> list[Any]:
         works: list[Callable[[Conn], Any]] = [append(), refuse, append()]
