@@ -104,6 +104,28 @@ class ByStatus(Base):
         assert mixed.get_keys() == []
         assert mixed.delete_messages(KEY, status="active") is None
 
+    def test_the_others_are_not_touched(self, mixed: ChatStore) -> None:
+        before = mixed.get_records(KEY, status="archived")
+        mixed.set_messages(KEY, say("e"), status="active")
+        mixed.delete_messages(KEY, status="active")
+        assert mixed.get_records(KEY) == before
+
+    def test_an_id_that_is_removed_is_free(self, mixed: ChatStore) -> None:
+        mixed.add_message(KEY, ChatMessage("e", id="m1"))
+        mixed.delete_messages(KEY, status="active")
+        mixed.add_message(KEY, ChatMessage("other", id="m1"))
+        assert texts(mixed.get_messages(KEY)) == ["a", "b", "other"]
+
+    def test_many_of_one_status_between_others(self, mixed: ChatStore) -> None:
+        spoken = [f"{number}" for number in range(600)]
+        mixed.add_messages(KEY, say(*spoken), status="archived")
+        mixed.set_messages(KEY, say("new"), status="active")
+        assert texts(mixed.get_messages(KEY)) == ["a", "b", *spoken, "new"]
+        assert texts(mixed.get_messages(KEY, start=300, stop=303)) == spoken[298:301]
+        assert len(mixed.delete_messages(KEY, status="archived") or []) == 602
+        assert texts(mixed.get_messages(KEY)) == ["new"]
+        assert mixed.check().ok
+
     def test_removing_from_among_others(self, store: ChatStore) -> None:
         for number in range(60):
             status = "archived" if number % 3 else "active"
@@ -139,3 +161,10 @@ class ByStatus(Base):
             with pytest.raises(ValueError, match="status is one of active, archived"):
                 write()
         assert seen(mixed) == before
+
+    def test_a_new_message_has_a_status(self, store: ChatStore) -> None:
+        with pytest.raises(ValueError, match="status"):
+            store.add_message(KEY, ChatMessage("a"), status=None)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="status"):
+            store.add_messages(KEY, say("a"), status=None)  # type: ignore[arg-type]
+        assert store.get_keys() == []
