@@ -19,7 +19,7 @@ from chatstore.sql.lockfile import (
     OpenGate,
     has_wal_reset_bug,
 )
-from chatstore.sql.sqlite import Connector, pause
+from chatstore.sql.sqlite import Connector, Place, pause
 
 # How long a writer may go on in a file that was deleted or replaced under it.
 _LOOK_SECONDS = 0.2
@@ -87,11 +87,9 @@ class Writer:
         """Takes the gate."""
         try:
             if not self.gate.enter():
-                deadline = self._deadline(since)
+                patience = _Patience(self._place, since)
                 while not self.gate.enter():
-                    if time.monotonic() >= deadline:
-                        raise faults.busy(self._place.name, self._place.lock_timeout)
-                    pause()
+                    patience.spend()
         except ChatStoreError:
             raise
         except OSError as error:
@@ -99,18 +97,15 @@ class Writer:
 
     def wait(self, step: Callable[[], object], since: float | None = None) -> None:
         """Repeats a step for as long as others keep the database locked."""
-        deadline: float | None = None
+        patience: _Patience | None = None
         while True:
             try:
                 step()
             except sqlite3.OperationalError as error:
                 if not faults.is_busy(error):
                     raise
-                if deadline is None:
-                    deadline = self._deadline(since)
-                if time.monotonic() >= deadline:
-                    raise faults.busy(self._place.name, self._place.lock_timeout) from None
-                pause()
+                patience = patience or _Patience(self._place, since)
+                patience.spend()
             else:
                 return
 
@@ -184,8 +179,21 @@ class Writer:
             self.conn = None
         self.gate.forget()
 
-    def _deadline(self, since: float | None) -> float:
-        return (time.monotonic() if since is None else since) + self._place.lock_timeout
+
+class _Patience:
+    """What a caller may still wait, of the lock timeout that began when it came."""
+
+    def __init__(self, place: Place, since: float | None) -> None:
+        self._place = place
+        self._begun = time.monotonic()
+        self._came = self._begun if since is None else since
+
+    def spend(self) -> None:
+        """Waits a little; StoreBusyError when the time is over."""
+        now = time.monotonic()
+        if now - self._came >= self._place.lock_timeout:
+            raise faults.busy(self._place.name, self._place.lock_timeout) from None
+        pause(now - self._begun)
 
 
 def _closed(sql: str) -> object:
