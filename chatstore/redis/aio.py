@@ -99,7 +99,12 @@ class AsyncRedisChatStore(AsyncChatStore):
         try:
             request = next(plan)
             while True:
-                request = plan.send(await self._perform(request))
+                try:
+                    reply = await self._perform(request)
+                except errors.ChatStoreError as error:
+                    request = plan.throw(error)
+                else:
+                    request = plan.send(reply)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -203,7 +208,7 @@ class AsyncRedisChatStore(AsyncChatStore):
                     break
         return found
 
-    def _blocking(self) -> ChatStore:
+    async def _blocking(self) -> ChatStore:
         return _Blocking(self, asyncio.get_running_loop())
 
 

@@ -162,10 +162,10 @@ class SimpleChatStore(ChatStore):
     def _replace(self, op: ops.Replace) -> None:
         held = copy.copy(self._find(op.key, op.expected) or self._new(op.key))
         held.rows, gone = held.without(op.status)
-        if not op.drafts and not gone:
-            return
-        held.append(held.unknown(op.drafts))
-        self._keep(held)
+        new = held.unknown(op.drafts)
+        if new or gone:
+            held.append(new)
+            self._keep(held)
 
     def _update(self, op: ops.Update) -> Row | None:
         held = self._find(op.key, op.expected)
@@ -411,5 +411,5 @@ class AsyncSimpleChatStore(AsyncChatStore):
     async def _execute(self, operation: ops.Operation[T]) -> T:
         return self._store._execute(operation)
 
-    def _blocking(self) -> SimpleChatStore:
+    async def _blocking(self) -> SimpleChatStore:
         return self._store

@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from chatstore import operations as ops
@@ -11,6 +13,7 @@ from chatstore.sql.carry import LONG, READS
 from chatstore.sql.reading import needs_snapshot
 from chatstore.sql.store import RACES, SQLChatStore
 from chatstore.sql.turn import Raced
+from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -18,11 +21,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Unopened(SQLChatStore):
-    """The blocking face, whose schema is seen to later, beside the event loop."""
+class _Late(SQLChatStore):
+    """The blocking face, whose schema is seen to when it is first used, in a worker thread."""
 
     def _begin(self) -> None:
-        pass
+        self._opening = threading.Lock()
+        self.opened = False
+
+    def open(self) -> None:
+        """See to the schema, once."""
+        with self._opening:
+            if not self.opened:
+                self._open()
+                self.opened = True
+
+    def _snapshot(self) -> AbstractContextManager[Snapshot]:
+        self.open()
+        return super()._snapshot()
+
+    def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
+        self.open()
+        return super()._restore(stream, on_conflict)
 
 
 class AsyncSQLChatStore(AsyncChatStore):
@@ -51,32 +70,24 @@ class AsyncSQLChatStore(AsyncChatStore):
     """
 
     def __init__(self, url: "str | os.PathLike[str] | sa.URL | sa.Engine", **options: Any) -> None:
-        self._store = _Unopened(url, **options)
+        self._store = _Late(url, **options)
         self._strict = self._store._strict
-        self._opening = threading.Lock()
-        self._opened = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._store._database.name!r})"
 
     async def __aenter__(self) -> Self:
-        if not self._opened:
-            await in_thread(self._open)
+        if not self._store.opened:
+            await in_thread(self._store.open)
         return self
 
     async def close(self) -> None:
         """Let go of files and connections. Closing twice is fine."""
         await self._store._database.aclose()
 
-    def _open(self) -> None:
-        with self._opening:
-            if not self._opened:
-                self._store._open()
-                self._opened = True
-
     async def _execute(self, operation: ops.Operation[T]) -> T:
-        if not self._opened:
-            await in_thread(self._open)
+        if not self._store.opened:
+            await in_thread(self._store.open)
         store, database = self._store, self._store._database
         kind = type(operation)
         if kind in READS:
@@ -91,5 +102,5 @@ class AsyncSQLChatStore(AsyncChatStore):
                 continue
         raise store._lost_races()
 
-    def _blocking(self) -> SQLChatStore:
+    async def _blocking(self) -> SQLChatStore:
         return self._store

@@ -165,10 +165,10 @@ def replace(turn: Turn, op: ops.Replace) -> None:
     """`ops.Replace`. The new messages begin a new block, and so are regular."""
     held = turn.lock(op.key, op.expected)
     if held is not None and op.status is not None and _others(held, op.status):
-        _remove_of_status(turn, held, op.status)
+        removed = _remove_of_status(turn, held, op.status)
         if new := unknown(turn, op.key, held, op.drafts):
             extend(turn, held, new)
-        else:
+        elif removed:
             turn.save(held)
         return
     drafts = unknown(turn, op.key, None, op.drafts)
