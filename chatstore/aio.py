@@ -561,7 +561,7 @@ class AsyncChatStore(ABC):
             ...     (await store.export_json(file, format="jsonl")).messages
             1
         """
-        store = await self._blocking()
+        store = self._blocking()
         return await in_thread(store.export_json, target, format=format, progress=progress)
 
     async def import_json(
@@ -597,7 +597,7 @@ class AsyncChatStore(ABC):
             ...     await store.get_keys()
             ['user1']
         """
-        store = await self._blocking()
+        store = self._blocking()
         return await in_thread(
             store.import_json, source, on_conflict=on_conflict, format=format, progress=progress
         )
@@ -652,5 +652,5 @@ class AsyncChatStore(ABC):
         """Carry out an operation, whole or not at all, whatever is cancelled meanwhile."""
 
     @abstractmethod
-    async def _blocking(self) -> ChatStore:
+    def _blocking(self) -> ChatStore:
         """The same store for a worker thread, where files are written and read."""

@@ -208,7 +208,7 @@ class AsyncRedisChatStore(AsyncChatStore):
                     break
         return found
 
-    async def _blocking(self) -> ChatStore:
+    def _blocking(self) -> ChatStore:
         return _Blocking(self, asyncio.get_running_loop())
 
 

@@ -411,5 +411,5 @@ class AsyncSimpleChatStore(AsyncChatStore):
     async def _execute(self, operation: ops.Operation[T]) -> T:
         return self._store._execute(operation)
 
-    async def _blocking(self) -> SimpleChatStore:
+    def _blocking(self) -> SimpleChatStore:
         return self._store

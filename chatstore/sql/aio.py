@@ -2,8 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from chatstore import operations as ops
@@ -35,9 +35,11 @@ class _Late(SQLChatStore):
                 self._open()
                 self.opened = True
 
-    def _snapshot(self) -> AbstractContextManager[Snapshot]:
+    @contextmanager
+    def _snapshot(self) -> Iterator[Snapshot]:
         self.open()
-        return super()._snapshot()
+        with super()._snapshot() as snapshot:
+            yield snapshot
 
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
         self.open()
@@ -102,5 +104,5 @@ class AsyncSQLChatStore(AsyncChatStore):
                 continue
         raise store._lost_races()
 
-    async def _blocking(self) -> SQLChatStore:
+    def _blocking(self) -> SQLChatStore:
         return self._store
