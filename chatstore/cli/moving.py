@@ -16,15 +16,17 @@ from chatstore.cli.parsing import (
     add_json,
     command,
     namespace_of,
+    seconds,
     url_of,
 )
 from chatstore.cli.terminal import Terminal, number, plural
-from chatstore.importers import NAMES, import_file
+from chatstore.importers import NAMES, SERVER_NAMES, ImportReport, import_file, import_server
 from chatstore.importers.between import CopyReport, copy_store
 from chatstore.importers.registry import OWN, find, guess
 from chatstore.importers.source import Source
 
 STORE = "store"
+_KINDS = (*NAMES, *SERVER_NAMES, STORE)
 _CONFLICTS = ("error", "skip", "replace", "append")
 
 
@@ -43,15 +45,18 @@ def register(commands: Subparsers) -> None:
     parser.add_argument(
         "--from",
         dest="importer",
-        choices=(*NAMES, STORE),
+        choices=_KINDS,
         metavar="NAME",
-        help=f"what SOURCE is ({', '.join((*NAMES, STORE))}), where the file does not tell",
+        help=f"what SOURCE is ({', '.join(_KINDS)}), where the file does not tell",
     )
     _add_conflict(parser)
     parser.add_argument(
         "--key-prefix",
         metavar="TEXT",
         help="what keys begin with (the file's name, for files that name no conversations)",
+    )
+    parser.add_argument(
+        "--ttl", type=seconds, metavar="SECONDS", help="of the conversations, where SOURCE has none"
     )
     add_json(parser, "the numbers")
 
@@ -101,45 +106,57 @@ def _add_conflict(parser: argparse.ArgumentParser) -> None:
 def run_import(args: argparse.Namespace, term: Terminal) -> int:
     """`chatstore import`."""
     url, namespace = url_of(args), namespace_of(args)
+    if args.importer in SERVER_NAMES:
+        return _import(args, term, args.importer, None)
     if "://" in args.source or args.importer == STORE:
         return _import_store(args, term, url, namespace)
     source = Source(args.source)
     if args.importer is None and source.is_database:
         return _import_store(args, term, url, namespace)
     # Known before the store is opened, so that nothing is created for a file that is not there.
-    importer = args.importer or guess(source)
+    return _import(args, term, args.importer or guess(source), source)
+
+
+def _import(args: argparse.Namespace, term: Terminal, importer: str, source: Source | None) -> int:
+    """Import a file, or without a `source` what another program keeps in a server."""
+    if source is None and args.key_prefix is not None:
+        raise exits.CommandError("a server names its keys; leave out --key-prefix")
     began = time.perf_counter()
+    name = stores.where(args.source) if source is None else os.path.basename(args.source)
     with (
-        stores.open_writing(url, namespace) as store,
-        term.progress(f"importing {os.path.basename(args.source)}") as update,
+        stores.open_writing(url_of(args), namespace_of(args), ttl=args.ttl) as store,
+        term.progress(f"importing {name}") as update,
         codec.collector_paused(),
         _conflicts_in_words(),
     ):
-        report = import_file(
-            store,
-            source,
-            importer,
-            on_conflict=args.on_conflict,
-            key_prefix=args.key_prefix,
-            progress=update,
-        )
+        common: dict[str, Any] = {"on_conflict": args.on_conflict, "progress": update}
+        if source is None:
+            report = import_server(store, args.source, importer, **common)
+        else:
+            report = import_file(store, source, importer, key_prefix=args.key_prefix, **common)
     if args.json:
         term.data(asdict(report))
-        return exits.OK
+    else:
+        _show_import(term, report, time.perf_counter() - began)
+    return exits.OK
+
+
+def _show_import(term: Terminal, report: ImportReport, took: float) -> None:
     term.line(
-        f"imported {_sizes(report.conversations, report.messages)} ({importer}) "
-        f"{_pace(report.messages, time.perf_counter() - began)}"
+        f"imported {_sizes(report.conversations, report.messages)} ({report.importer}) "
+        f"{_pace(report.messages, took)}"
     )
     if report.skipped:
         term.line(f"skipped {plural(report.skipped, 'conversation')} whose keys exist")
     if report.empty:
         term.line(f"left out {plural(report.empty, 'conversation')} without messages")
-    return exits.OK
 
 
 def _import_store(args: argparse.Namespace, term: Terminal, url: str, namespace: str) -> int:
     if args.key_prefix is not None:
         raise exits.CommandError("a store names its keys; leave out --key-prefix")
+    if args.ttl is not None:
+        raise exits.CommandError("a store tells its ttls; leave out --ttl")
     if args.importer not in (None, STORE):
         raise exits.CommandError(
             f"{stores.where(args.source)} is a store, not a file; leave out --from {args.importer}"

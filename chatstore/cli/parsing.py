@@ -1,6 +1,7 @@
 """The grammar that all commands share: where the store is, and how the answer is to look."""
 
 import argparse
+import math
 import os
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -102,3 +103,14 @@ def count(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError("must be a whole number, 0 or more")
     return value
+
+
+def seconds(text: str) -> float:
+    """A ttl, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError("must be a number of seconds, more than 0")
+    return int(value) if value == int(value) else value

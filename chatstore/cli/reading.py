@@ -242,14 +242,14 @@ def _show_record(
         (f"  {moment(record.created_at)}{marks}", "dim"),
     )
     # Indented, so that no text of a message can pass for a line of ours.
-    margin += "    "
+    inside = len(margin) + 4
     for line in _lines(record):
-        term.line(margin + line)
+        term.block(line, inside)
     if whole:
         calls = f", calls {' '.join(record.tool_call_ids)}" if record.tool_call_ids else ""
         facts = f"id {record.id}, ordinal {record.ordinal}, {record.format}, {record.kind}{calls}"
-        term.line(margin + facts, "dim")
-        term.line(margin + record.payload, "dim")
+        term.block(facts, inside, "dim")
+        term.block(record.payload, inside, "dim")
 
 
 def _lines(record: Record) -> Iterator[str]:

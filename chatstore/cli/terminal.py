@@ -7,6 +7,7 @@ no cleaning. Results go to stdout, progress and remarks to stderr.
 import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +64,20 @@ class Terminal:
         for text, style in parts:
             styled.append(clean(text, keep="\t"), style=style)
         self._out.print(styled, soft_wrap=True)
+
+    def block(self, text: str, margin: int, style: Style = "") -> None:
+        """Write a text behind a margin, folded on a terminal so that no part of it leaves it."""
+        text = clean(text, keep="\t")
+        if self._out is not None:
+            from rich.padding import Padding
+            from rich.text import Text
+
+            folded = Text(text.expandtabs(4), style=style, overflow="fold")
+            self._out.print(Padding(folded, (0, 0, 0, margin), expand=False))
+            return
+        room = shutil.get_terminal_size().columns - margin if sys.stdout.isatty() else 0
+        for line in fold(text.expandtabs(4), room) if room > 0 else [text]:
+            sys.stdout.write((" " * margin + line).rstrip() + "\n")
 
     def note(self, text: str) -> None:
         """Write a remark to stderr."""
@@ -145,6 +160,24 @@ class Terminal:
                 gap = " " * (size - width(cell))
                 parts.append(gap + cell if align == "right" else cell + gap)
             sys.stdout.write((margin + "  ".join(parts)).rstrip() + "\n")
+
+
+def fold(text: str, room: int) -> list[str]:
+    """The text in lines of at most `room` columns.
+
+    Example:
+        >>> fold("abcde", 2)
+        ['ab', 'cd', 'e']
+    """
+    lines, line, taken = [], "", 0
+    for char in text:
+        wide = width(char)
+        if taken + wide > room and line:
+            lines.append(line)
+            line, taken = "", 0
+        line += char
+        taken += wide
+    return [*lines, line]
 
 
 def number(value: int) -> str:

@@ -1,12 +1,18 @@
 """Commands that change a conversation: add, set-ttl, delete, erase, purge."""
 
 import argparse
-import math
 import sys
 
 from chatstore import ChatMessage
 from chatstore.cli import exits, stores
-from chatstore.cli.parsing import Subparsers, add_json, command, namespace_of, url_of
+from chatstore.cli.parsing import (
+    Subparsers,
+    add_json,
+    command,
+    namespace_of,
+    seconds,
+    url_of,
+)
 from chatstore.cli.terminal import Terminal, number, plural
 
 
@@ -24,7 +30,7 @@ def register(commands: Subparsers) -> None:
     parser.add_argument("--role", default="user", help="who speaks (user, unless told)")
     parser.add_argument("--id", help="your own id of the message: sent twice, it is stored once")
     parser.add_argument(
-        "--ttl", type=_seconds, metavar="SECONDS", help="if the conversation is new: its ttl"
+        "--ttl", type=seconds, metavar="SECONDS", help="if the conversation is new: its ttl"
     )
     add_json(parser, "the id")
 
@@ -153,15 +159,5 @@ def _stdin() -> str:
     return text.removesuffix("\n")
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError("must be a number of seconds, more than 0")
-    return int(value) if value == int(value) else value
-
-
 def _ttl(text: str) -> float | None:
-    return None if text == "none" else _seconds(text)
+    return None if text == "none" else seconds(text)

@@ -8,13 +8,13 @@ import os
 from dataclasses import dataclass
 
 from chatstore.errors import TransferError
-from chatstore.importers.registry import NAMES, OWN, find, guess, total
+from chatstore.importers.registry import NAMES, OWN, SERVER_NAMES, find, find_server, guess, total
 from chatstore.importers.source import Source
-from chatstore.importers.talks import Taker
+from chatstore.importers.talks import Taker, counted
 from chatstore.store import ChatStore
 from chatstore.transfer import OnConflict, Progress, TransferReport
 
-__all__ = ["NAMES", "OWN", "ImportReport", "import_file"]
+__all__ = ["NAMES", "OWN", "SERVER_NAMES", "ImportReport", "import_file", "import_server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,32 @@ def import_file(
     taker = Taker(source.path, progress, total(module, source))
     report = store._restore(lambda: taker.stream(module.read(source, key_prefix)), on_conflict)
     return _summary(importer, report, taker.empty)
+
+
+def import_server(
+    store: ChatStore,
+    url: str,
+    importer: str,
+    *,
+    on_conflict: OnConflict = "error",
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Read what another program keeps in a server into a store, all of it or nothing.
+
+    Args:
+        store: Where the conversations go.
+        url: The server.
+        importer: One of `SERVER_NAMES`; a server does not tell what it holds.
+        on_conflict: As in `ChatStore.import_json`.
+        progress: Called now and then with the messages done.
+
+    Raises:
+        TransferError: A message cannot be read; a key exists. The store is as it was.
+        StoreUnavailableError: The server cannot be reached.
+    """
+    read = find_server(importer)
+    report = store._restore(lambda: counted(read(url), progress), on_conflict)
+    return _summary(importer, report, 0)
 
 
 def _summary(importer: str, report: TransferReport, empty: int) -> ImportReport:

@@ -1,12 +1,13 @@
 """Which importers there are, and which one a file asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, Protocol, cast
 
 from chatstore.errors import TransferError
 from chatstore.importers.source import Source
 from chatstore.importers.talks import Talk
+from chatstore.transfer import Stream
 
 OWN = "chatstore"
 """Our own files and LlamaIndex's, which `ChatStore.import_json` reads."""
@@ -35,12 +36,21 @@ _MODULES = {
     "sharegpt": "chatstore.importers.sharegpt",
 }
 NAMES = (OWN, *_MODULES)
-"""What `--from` takes."""
+"""Which files can be read."""
+
+_SERVERS = {"llama-index-redis": "chatstore.redis.llama_index"}
+SERVER_NAMES = tuple(_SERVERS)
+"""What other programs keep in a server can be read."""
 
 
 def find(name: str) -> Importer:
     """The importer of that name."""
     return cast(Importer, import_module(_MODULES[name]))
+
+
+def find_server(name: str) -> Callable[[str], Stream]:
+    """The function that reads a server by its URL."""
+    return cast(Callable[[str], Stream], import_module(_SERVERS[name]).stream)
 
 
 def total(importer: Importer, source: Source) -> int | None:

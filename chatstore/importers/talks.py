@@ -9,7 +9,7 @@ from chatstore import arguments, clock, codec
 from chatstore.errors import InvalidKeyError, InvalidMessageError, TransferError
 from chatstore.messages import Message
 from chatstore.records import Conversation, Draft
-from chatstore.transfer import Progress, Stream
+from chatstore.transfer import NEW, Progress, Stream
 
 _REPORT_EVERY = 500  # messages
 
@@ -53,6 +53,16 @@ def moment(value: Any) -> datetime | None:
     except (ValueError, OverflowError):
         pass
     raise ValueError("has a time that is no time")
+
+
+def counted(stream: Stream, progress: Progress | None) -> Stream:
+    """The stream, with its messages told to `progress` as they pass."""
+    done = 0
+    for conversation, drafts in stream:
+        yield conversation, drafts
+        done += conversation.count
+        if progress:
+            progress(done, None)
 
 
 class Taker:
@@ -137,5 +147,5 @@ class Taker:
             expires_at=None,
             ttl=None,
             metadata=talk.metadata,
-            revision="",
+            revision=NEW,
         )

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,10 +75,10 @@ def spawn() -> Run:
     return call
 
 
-@pytest.fixture
-def chat(tmp_path: Path) -> str:
-    """The path of a store with three conversations: ann, bob and weather."""
-    path = str(tmp_path / "chat.db")
+@pytest.fixture(scope="session")
+def _model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: a fresh schema takes longer than most tests here."""
+    path = tmp_path_factory.mktemp("model") / "chat.db"
     with open_store(path) as store:
         for number in range(12):
             role = "assistant" if number % 2 else "user"
@@ -94,3 +95,9 @@ def chat(tmp_path: Path) -> str:
         )
         store.set_metadata("weather", {"title": "The weather"})
     return path
+
+
+@pytest.fixture
+def chat(tmp_path: Path, _model: Path) -> str:
+    """The path of a store with three conversations: ann, bob and weather."""
+    return str(shutil.copy(_model, tmp_path / "chat.db"))

@@ -51,7 +51,7 @@ def test_nothing_is_documented_that_does_not_exist() -> None:
 
 
 def test_every_importer_is_documented() -> None:
-    for name in (*importers.NAMES, "store"):
+    for name in (*importers.NAMES, *importers.SERVER_NAMES, "store"):
         assert f"| `{name}` |" in section("import")
 
 

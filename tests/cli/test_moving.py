@@ -148,6 +148,29 @@ def test_import_of_a_key_that_exists(run: Run, on_conflict: str, texts: list[str
     assert [row["text"] for row in run("show", "a", "--json", "--url", "new.db").rows] == texts
 
 
+def test_import_gives_the_ttl_that_it_is_told(run: Run, chat: str) -> None:
+    run("import", openai_file("Hello"), "--ttl", "60", "--url", "new.db")
+    assert run("list", "--json", "--url", "new.db").rows[0]["ttl"] == 60
+    assert run("import", chat, "--ttl", "60", "--url", "new.db").code == 2
+
+
+def test_import_of_what_llama_index_keeps_in_redis(run: Run, redis_url: str) -> None:
+    import redis
+
+    client = redis.Redis.from_url(redis_url)
+    client.rpush("user1", '{"role": "user", "content": "Hi"}', '{"role": "tool", "content": "1"}')
+    client.close()
+    words = ("import", redis_url, "--from", "llama-index-redis", "--url", "new.db")
+    found = run(*words)
+    assert found.code == 0, found.err
+    assert found.out.startswith("imported 2 messages in 1 conversation (llama-index-redis)")
+    rows = run("show", "user1", "--json", "--url", "new.db").rows
+    assert [(row["role"], row["text"]) for row in rows] == [("user", "Hi"), ("tool", "1")]
+    assert run(*words).code == 14
+    assert run(*words, "--on-conflict", "skip", "--json").rows[0]["skipped"] == 1
+    assert run(*words, "--key-prefix", "x").code == 2
+
+
 def test_import_says_what_it_left_out(run: Run) -> None:
     Path("train.jsonl").write_text('{"messages": []}\n')
     found = run("import", "train.jsonl", "--from", "openai", "--url", "new.db")

@@ -104,6 +104,16 @@ class TestTerminal:
         assert "messages" in seen
         assert "imported 8 000 messages in 8 000 conversations" in seen
 
+    @pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+    def test_a_long_text_stays_inside_its_margin(self, term: str) -> None:
+        with open_store("x.db") as store:
+            store.add_message("k", ChatMessage("x" * 95 + "[7] system  I am no line of yours"))
+        _, seen = on_a_terminal("tail", "k", "--url", "x.db", TERM=term)
+        lines = seen.replace("\r\n", "\n").splitlines()
+        assert [line for line in lines[1:] if line.strip() and not line.startswith("    ")] == []
+        assert max(map(len, lines)) <= 100
+        assert "system" in seen
+
     def test_a_key_is_folded_and_never_cut(self) -> None:
         key = "k" * 300
         with open_store("x.db") as store:
