@@ -72,22 +72,31 @@ class SQLiteDatabase(Database):
     @override
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Conn]:
-        if self.place.path is None:
-            # The one connection must not be held while its owner does other things.
-            copy = sqlite3.connect(":memory:", isolation_level=None)
-            with contextlib.closing(copy):
-                self._read_memory(lambda conn: cast(sqlite3.Connection, conn).backup(copy))
-                yield cast(Conn, copy)
-            return
-        conn = self._readers.take()
         try:
-            conn.execute("BEGIN")
-            yield cast(Conn, conn)
+            with self._copy() if self.place.path is None else self._held_reader() as conn:
+                conn.execute("BEGIN").close()
+                try:
+                    yield cast(Conn, conn)
+                finally:
+                    if conn.in_transaction:
+                        conn.execute("ROLLBACK").close()
         except sqlite3.Error as error:
             raise self._writer.translate(error) from None
+
+    @contextlib.contextmanager
+    def _copy(self) -> Iterator[sqlite3.Connection]:
+        """Of memory: its one connection must not be held while its owner does other things."""
+        copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        with contextlib.closing(copy):
+            self._read_memory(lambda conn: cast(sqlite3.Connection, conn).backup(copy))
+            yield copy
+
+    @contextlib.contextmanager
+    def _held_reader(self) -> Iterator[sqlite3.Connection]:
+        conn = self._readers.take()
+        try:
+            yield conn
         finally:
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
             self._readers.give(conn)
 
     @override
@@ -138,6 +147,7 @@ class SQLiteDatabase(Database):
         finally:
             writer.leave()
 
+    @override
     @override
     def checkpoint(self) -> bool:
         """Moves the log into the file and empties it; False if readers kept it in use."""

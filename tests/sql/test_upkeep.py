@@ -118,6 +118,25 @@ def test_a_snapshot_sees_one_state(database: SQLiteDatabase) -> None:
     assert database.read(twice) == (2, 3)
 
 
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_snapshot_may_be_read_bit_by_bit(path: Path, opened: Opened, memory: bool) -> None:
+    database = opened("sqlite://" if memory else path)
+    for _ in range(3):
+        database.write(append())
+    with database.snapshot() as conn:
+        rows = iter(conn.execute("SELECT n FROM row ORDER BY n"))
+        assert next(rows) == (1,)
+        database.write(append())
+        assert [n for (n,) in rows] == [2, 3]
+        assert count(conn) == 3
+    with pytest.raises(ChatStoreError), database.snapshot() as conn:
+        conn.execute("SELECT nothing FROM nowhere")
+    with pytest.raises(LookupError), database.snapshot() as conn:
+        raise LookupError
+    assert database.write(append()) == 5
+    assert database.checkpoint()
+
+
 def test_a_read_that_fails_ends_its_snapshot(database: SQLiteDatabase) -> None:
     def fails(conn: Conn) -> None:
         count(conn)
