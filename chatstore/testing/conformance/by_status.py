@@ -92,6 +92,13 @@ class ByStatus(Base):
             store.set_messages(KEY, [ChatMessage("other", id="m2")], status="active")
         assert seen(store) == before
 
+    def test_replacing_nothing_by_what_stays_changes_nothing(self, store: ChatStore) -> None:
+        kept = ChatMessage("kept", id="m1")
+        store.add_message(KEY, kept, status="archived")
+        before = seen(store)
+        store.set_messages(KEY, [kept], status="active")
+        assert seen(store) == before
+
     def test_one_status_is_removed(self, mixed: ChatStore) -> None:
         assert mixed.delete_messages(KEY, status="archived") == say("a", "b")
         assert statuses(mixed) == [("c", "active"), ("d", "active")]
