@@ -14,10 +14,11 @@ from chatstore.messages import ChatMessage
 from chatstore.records import Conversation, Row
 from chatstore.transfer import strict
 
-_CHARACTERS = r"[ !#-\[\]-\x7f]*+"
+_CHARACTERS = r"[ !#-\[\]-\x7f]*+"  # those that stand for themselves
 _STRING = rf'"{_CHARACTERS}(?:\\(?:["\\bfnrt]|u[0-9a-f]{{4}}){_CHARACTERS})*+"'
+_WORD = rf'"{_CHARACTERS}"'
 PLAIN = (
-    rf'\{{"role":((?!""){_STRING}),"additional_kwargs":\{{\}},'
+    rf'\{{"role":((?!""){_WORD}),"additional_kwargs":\{{\}},'
     rf'"blocks":\[\{{"block_type":"text","text":{_STRING}\}}\]'
 )
 """The payload of nearly every message, without its last brace: a role and a text.

@@ -35,14 +35,14 @@ class MemberError(ValueError):
 def plain_draft(
     moment: str, id: str | None, archived: str | None, payload: str, role: str
 ) -> Draft:
-    """The message of what `PLAIN` and `HEAD` matched; id and role are JSON still."""
-    name, kind = _role(role)
+    """The message of what `PLAIN` and `HEAD` matched; the id is JSON still, and the role quoted."""
+    name = role[1:-1]
     return Draft(
         None if id is None else _caller_id(json.loads(id)),
         NAME,
         payload,
         name,
-        kind,
+        _kind(name),
         None,
         archived is not None,
         read_time(moment, "created_at"),
@@ -85,7 +85,7 @@ def native_draft(members: Mapping[str, Any], text: str | None = None) -> Draft:
     if ("raw" in members) == ("payload" in members or text is not None):
         raise MemberError("a message holds either payload or raw")
     if "raw" in members:
-        text = _text(members["raw"], "raw", empty=True)
+        text = _text(members["raw"], "raw")
     elif text is None:
         if not isinstance(payload, dict):
             raise MemberError("payload is no object")
@@ -104,7 +104,7 @@ def native_draft(members: Mapping[str, Any], text: str | None = None) -> Draft:
         None,
         format,
         text,
-        _text(members["role"], "role", empty=True),
+        _text(members["role"], "role"),
         None if kind is None else _text(kind, "kind"),
         json.dumps(ids) if ids else None,
         False,
@@ -169,21 +169,17 @@ def dump(value: Any, name: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _role(literal: str) -> tuple[str, str | None]:
-    """Role and kind of a plain message."""
-    try:
-        message = ChatMessage("", role=json.loads(literal))
-    except ValueError:
-        raise MemberError("role is no text") from None
-    return message.role, codec.derive(message)[0]
+def _kind(role: str) -> str | None:
+    """The kind of a plain message."""
+    return codec.derive(ChatMessage("", role=role))[0]
 
 
 def _caller_id(id: Any) -> str:
     return str(_checked(codec.check_id, id, "the message") or id)
 
 
-def _text(value: Any, name: str, *, empty: bool = False) -> str:
-    if not isinstance(value, str) or not (value or empty):
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
         raise MemberError(f"{name} is no text")
     try:
         value.encode()

@@ -68,6 +68,10 @@ BAD_MESSAGES = {
         "line 3: .*same name twice",
     ),
     "payload twice": (MESSAGE[:-1] + b',"payload":' + HELLO + b"}", "line 3: .*same name twice"),
+    "payload twice, once as a number": (
+        MESSAGE.replace(TIME, TIME + b',"payload":1'),
+        "line 3: .*same name twice",
+    ),
     "depth": (b"{" + TIME + b',"payload":' + DEEP + b"}", "line 3: .*nested more than"),
     "depth of arrays": (b"[" * 100_000, "line 3: .*nested more than"),
     "depth that is just too much": (
@@ -99,7 +103,7 @@ BAD_MESSAGES = {
     "raw with half a pair": (b"{" + TIME + rb',"raw":"\ud800","role":"x"}', "line 3: raw .*lone"),
     "no role": (MESSAGE.replace(b'"role":"user",', b'"role":5,'), "line 3: .*has no role"),
     "an empty role": (MESSAGE.replace(b'"role":"user",', b'"role":"",'), "line 3: .*has no role"),
-    "half a pair for a role": (MESSAGE.replace(b'"user"', rb'"\ud800"'), "line 3: role is no text"),
+    "half a pair for a role": (MESSAGE.replace(b'"user"', rb'"\ud800"'), "line 3: .*has no role"),
     "blocks is no list": (
         b"{" + TIME + b',"payload":{"role":"user","blocks":5}}',
         "line 3: .*cannot be read as a message",

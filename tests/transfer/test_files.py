@@ -5,7 +5,6 @@ import gzip
 import io
 import os
 import random
-import resource
 import stat
 import subprocess
 import sys
@@ -270,6 +269,8 @@ def test_a_folder_without_permission(tmp_path: Path, monkeypatch: Any) -> None:
 @posix
 @pytest.mark.parametrize("name", ["chat.json", "chat.jsonl", "chat.jsonl.gz"])
 def test_a_full_disk(name: str, tmp_path: Path) -> None:
+    import resource
+
     path = tmp_path / name
     path.write_bytes(OLD)
     store = SimpleChatStore()

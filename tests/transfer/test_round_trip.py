@@ -5,11 +5,13 @@ import io
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 
 from chatstore import ChatMessage, NativeMessage, SimpleChatStore, UndecodableMessage
 from chatstore.transfer import Format
+from tests.transfer import given
 from tests.transfer.given import (
     NASTY,
     content,
@@ -22,6 +24,7 @@ from tests.transfer.given import (
 )
 
 FORMATS: list[Format] = ["json", "jsonl"]
+HELLO = given.HELLO.decode()
 NAMES = ["chat.json", "chat.jsonl", "chat.jsonl.gz"]
 
 
@@ -56,7 +59,7 @@ def test_an_empty_store(format: Format) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@given(store=stores())
+@hypothesis.given(store=stores())
 def test_any_store(format: Format, store: SimpleChatStore) -> None:
     data = exported(store, format)
     again = imported(data, format)
@@ -67,7 +70,7 @@ def test_any_store(format: Format, store: SimpleChatStore) -> None:
 
 @pytest.mark.torture
 @settings(max_examples=10_000, suppress_health_check=list(HealthCheck))
-@given(store=stores())
+@hypothesis.given(store=stores())
 def test_ten_thousand_stores(store: SimpleChatStore) -> None:
     for format in FORMATS:
         data = exported(store, format)
@@ -143,6 +146,9 @@ def test_a_message_of_an_unknown_format_is_restored_as_it_is(format: Format) -> 
         "[1]",
         "null",
         '{"role":5}',
+        HELLO.replace('"user"', '""'),
+        HELLO.replace('"user"', r'"\u0000"'),
+        HELLO.replace('"user"', r'"\ud800"'),
         '{"role":"user","role":"user"}',
         '{"role":NaN}',
         '{"a":1e400}',
