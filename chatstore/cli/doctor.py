@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chatstore import ChatStoreError
 from chatstore._version import __version__
@@ -20,11 +20,15 @@ from chatstore.cli.parsing import Subparsers, add_json, add_positional_url, comm
 from chatstore.cli.schema import is_sql
 from chatstore.cli.terminal import Style, Terminal, plural, size
 
+if TYPE_CHECKING:
+    from chatstore.sql.engine import Database
+
 State = Literal["ok", "note", "warning", "problem"]
 _STYLES: dict[State, Style] = {"ok": "green", "note": "dim", "warning": "yellow", "problem": "red"}
 _PACKAGES = ("sqlalchemy", "alembic", "pydantic", "redis", "hiredis", "psycopg", "rich")
 _LITTLE = 500_000_000  # bytes
-_POSTGRES_OFF = ("off", "local")
+_SETTINGS = ("server_version", "synchronous_commit", "fsync", "server_encoding")
+_RISKY = ("off", "local")
 _EVICTING = "allkeys"
 
 
@@ -102,12 +106,10 @@ def examine(url: str) -> list[Finding]:
     looks: list[Callable[[], Iterator[Finding]]] = []
     if path is not None:
         stores.require_file(url)
-        looks += [lambda: _file(Path(path)), lambda: _sqlite(Path(path))]
+        looks.append(lambda: _file(Path(path)))
     if is_sql(url):
-        looks.append(lambda: _schema(url))
+        looks.append(lambda: _database(url))
     scheme = url.partition("://")[0].partition("+")[0].lower()
-    if scheme in ("postgresql", "postgres"):
-        looks.append(lambda: _postgres(url))
     if scheme in ("redis", "rediss", "unix", "valkey", "valkeys"):
         looks.append(lambda: _redis(url))
     return [finding for look in looks for finding in _guarded(look)]
@@ -163,40 +165,20 @@ def _file(path: Path) -> Iterator[Finding]:
     yield Finding("free disk", size(free), state, remedy)
 
 
-def _sqlite(path: Path) -> Iterator[Finding]:
-    # A connection of SQLite's own, never open(): closing a file drops the locks that this process
-    # holds on it.
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    try:
-        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-        if mode == "wal":
-            yield Finding("journal mode", "wal")
-        else:
-            yield Finding(
-                "journal mode",
-                f"{mode}: readers and writers wait for each other",
-                "warning",
-                "The next write by chatstore sets wal, unless the file system forbids it.",
-            )
-    finally:
-        connection.close()
-    yield Finding(
-        "durability", "full: survives a power cut (open_store(…, durability='normal') does not)"
-    )
-    log = path.with_name(path.name + "-wal")
-    if log.exists():
-        yield Finding("write-ahead log", size(log.stat().st_size))
-
-
 # Every SQL store
 
 
-def _schema(url: str) -> Iterator[Finding]:
+def _database(url: str) -> Iterator[Finding]:
     from chatstore.sql import schema
     from chatstore.sql.engine import open_database
 
     database = open_database(stores.target(url), read_only=True, create=False)
     try:
+        # Asked through the store's own connection: a second way to open a live file is a risk.
+        if database.dialect == "sqlite":
+            yield from _sqlite(_ask(database, "PRAGMA journal_mode"), stores.sqlite_path(url))
+        else:
+            yield from _postgres({name: _ask(database, f"SHOW {name}") for name in _SETTINGS})
         found = schema.current(database)
     finally:
         database.close()
@@ -211,26 +193,34 @@ def _schema(url: str) -> Iterator[Finding]:
         )
 
 
-def _postgres(url: str) -> Iterator[Finding]:
-    import sqlalchemy as sa
+def _ask(database: "Database", statement: str) -> str:
+    return str(database.read(lambda connection: connection.execute(statement).fetchall()[0][0]))
 
-    from chatstore.sql.engine import open_database
 
-    database: Any = open_database(stores.target(url), read_only=True, create=False)
-    try:
-        facts = database.read(
-            lambda connection: {
-                name: connection.execute(f"SHOW {name}").fetchone()[0]
-                for name in ("server_version", "synchronous_commit", "fsync", "server_encoding")
-            }
+def _sqlite(mode: str, path: str | None) -> Iterator[Finding]:
+    if path is None:
+        yield Finding("journal mode", f"{mode}: in memory, nothing lasts", "note")
+        return
+    if mode == "wal":
+        yield Finding("journal mode", "wal")
+    else:
+        yield Finding(
+            "journal mode",
+            f"{mode}: readers and writers wait for each other",
+            "warning",
+            "The next write by chatstore sets wal, unless the file system forbids it.",
         )
-    except sa.exc.SQLAlchemyError as error:
-        raise ValueError(f"the server does not answer ({type(error).__name__})") from None
-    finally:
-        database.close()
+    yield Finding(
+        "durability", "full: survives a power cut (open_store(…, durability='normal') does not)"
+    )
+    if os.path.exists(path + "-wal"):
+        yield Finding("write-ahead log", size(os.stat(path + "-wal").st_size))
+
+
+def _postgres(facts: dict[str, str]) -> Iterator[Finding]:
     yield Finding("server", f"PostgreSQL {facts['server_version']}")
     for name in ("synchronous_commit", "fsync"):
-        if facts[name] in _POSTGRES_OFF:
+        if facts[name] in _RISKY:
             yield Finding(name, facts[name], "warning", "A crash may lose the newest messages.")
         else:
             yield Finding(name, facts[name])
@@ -323,7 +313,7 @@ def _show(term: Terminal, findings: list[Finding], url: str | None) -> None:
             (finding.value, _STYLES[finding.state] if mark else ""),
         )
         if finding.remedy:
-            term.line(" " * 16 + finding.remedy, "dim")
+            term.block(finding.remedy, 16, "dim")
     count = sum(finding.state == "problem" for finding in findings)
     warned = sum(finding.state == "warning" for finding in findings)
     if count or warned:

@@ -36,7 +36,9 @@ def register(commands: Subparsers) -> None:
         "list conversations",
         f"The newest {_SHOWN}, unless told otherwise; with --json, all.",
     )
-    parser.add_argument("prefix", nargs="?", default="", help="only keys that begin so")
+    parser.add_argument(
+        "prefix", nargs="?", metavar="PREFIX", default="", help="only keys that begin so"
+    )
     parser.add_argument(
         "--sort",
         choices=("newest", "longest", "key"),

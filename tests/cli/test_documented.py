@@ -9,7 +9,8 @@ import pytest
 from chatstore import importers
 from chatstore.cli import exits, program
 
-PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 SHARED = {"-h", "--help", "--url", "--namespace"}
 
 
@@ -64,6 +65,18 @@ def test_every_exit_code_is_documented() -> None:
         if kind.__module__ == "chatstore.errors":
             line = next(line for line in table.splitlines() if f"`{kind.__name__}`" in line)
             assert line.startswith(f"| {exits.OF_ERRORS[kind]} |")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/guide.md", "docs/cli.md"])
+def test_every_link_leads_somewhere(page: str) -> None:
+    path = ROOT / page
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", path.read_text()):
+        found = path.parent / target if target else path
+        assert found.exists(), f"{page}: {target}"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", found.read_text(), re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+            assert anchor in slugs, f"{page}: {target}#{anchor}"
 
 
 def test_the_help_of_every_command_can_be_read() -> None:
