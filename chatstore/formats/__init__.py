@@ -8,12 +8,14 @@ that an older version of this library knows that it does not know it.
 from collections.abc import Callable
 from typing import Any
 
-from chatstore.formats import chatstore, llama_index, openai_chat
+from chatstore.formats import chatstore, langchain, llama_index, openai_chat, openai_responses
 from chatstore.messages import ChatMessage
 
 VIEWS: dict[str, Callable[[dict[str, Any]], ChatMessage]] = {
     chatstore.NAME: chatstore.view,
+    langchain.NAME: langchain.view,
     llama_index.NAME: llama_index.view,
     openai_chat.NAME: openai_chat.view,
+    openai_responses.NAME: openai_responses.view,
 }
 """The view of each format, by its name."""
