@@ -41,6 +41,12 @@ def translated(error: Exception, where: str, key: str | None) -> errors.ChatStor
     )
 
 
+def told(text: str, key: str) -> errors.ChatStoreError:
+    """The error that a script speaks of, about another key than its own."""
+    found = _CODE.search(text)
+    return _ABOUT_KEY.get(found and found[1], foreign)(key)
+
+
 def _code(error: Exception) -> str | None:
     if isinstance(error, redis_errors.AuthenticationError):
         return "WRONGPASS"

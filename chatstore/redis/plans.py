@@ -6,7 +6,7 @@ the awaiting one share all of it but the word `await`. Most plans ask once.
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from chatstore import clock, codec, errors
 from chatstore import operations as ops
@@ -63,6 +63,29 @@ class Scan:
 
 Request = Run | Ask | Scan
 Plan = Generator[Request, Any, T]
+
+
+class Head(NamedTuple):
+    """A conversation, but for its messages; `header` is `None` if a newer version wrote it."""
+
+    key: str
+    header: layout.Header | None
+    metadata: str
+
+    @property
+    def known(self) -> layout.Header:
+        """The header.
+
+        Raises:
+            SchemaTooNewError: A newer version wrote it.
+        """
+        if self.header is None:
+            raise faults.newer(self.key)
+        return self.header
+
+
+def _recency(head: Head) -> tuple[int, str]:
+    return head.known.updated_at, head.key
 
 
 class Plans:
@@ -244,6 +267,8 @@ class Plans:
             source = self.names.conversation(op.key)
             stop = "" if op.stop is None else op.stop
             result = yield from self.write("copy", op.to_key, stop, others=(source,))
+            if result.startswith("source|"):
+                raise faults.told(result, op.key)
             if result == "missing":
                 raise errors.missing(op.key)
             if result == "exists":
@@ -369,9 +394,9 @@ class Plans:
         found = {key for key in keys if key is not None and key.startswith(prefix)}
         return sorted(key for key in found if after is None or key > after)
 
-    def heads(self, keys: Sequence[str]) -> Plan[list[tuple[str, layout.Header, str]]]:
-        """Those of some keys that are conversations, each with its header and metadata."""
-        found = []
+    def heads(self, keys: Sequence[str]) -> Plan[list[Head]]:
+        """Those of some keys that are conversations."""
+        found: list[Head] = []
         for start in range(0, len(keys), BATCH):
             part = keys[start : start + BATCH]
             asked = [("ZRANGE", self.names.conversation(key), 0, 1) for key in part]
@@ -380,22 +405,18 @@ class Plans:
                     continue  # another type, or gone meanwhile
                 members = layout.texts(reply)
                 header = layout.header(members[0])
-                if header is not None:
-                    found.append((key, header, layout.metadata(members)))
-                elif layout.is_newer(members[0]):
-                    raise faults.newer(key)
+                if header is not None or layout.is_newer(members[0]):
+                    found.append(Head(key, header, layout.metadata(members)))
         return found
 
     def list_keys(self, op: ops.ListKeys) -> Plan[list[str]]:
         """Carry out `ListKeys`."""
         found = yield from self._page(op.prefix, op.after, op.limit)
-        return [key for key, _, _ in found]
+        return [head.key for head in found]
 
-    def _page(
-        self, prefix: str, after: str | None, limit: int | None
-    ) -> Plan[list[tuple[str, layout.Header, str]]]:
+    def _page(self, prefix: str, after: str | None, limit: int | None) -> Plan[list[Head]]:
         keys = yield from self.keys(prefix, after)
-        found: list[tuple[str, layout.Header, str]] = []
+        found: list[Head] = []
         # Some may be no conversations: ask until there are enough.
         while keys and (limit is None or len(found) < limit):
             size = len(keys) if limit is None else min(len(keys), limit - len(found))
@@ -416,11 +437,11 @@ class Plans:
                     raise errors.missing(after)
                 after = described
             found = yield from self._page(op.prefix, None, None)
-            found.sort(key=lambda head: (head[1].updated_at, head[0]), reverse=True)
+            found.sort(key=_recency, reverse=True)
             if after is not None:
                 mark = (clock.read(after.updated_at), after.key)
-                found = [head for head in found if (head[1].updated_at, head[0]) < mark]
-        return [header.conversation(key, metadata) for key, header, metadata in found[: op.limit]]
+                found = [head for head in found if _recency(head) < mark]
+        return [head.known.conversation(head.key, head.metadata) for head in found[: op.limit]]
 
     def purge_expired(self, op: ops.PurgeExpired) -> Plan[int]:
         """Carry out `PurgeExpired`: Redis frees by itself."""

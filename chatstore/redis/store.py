@@ -94,7 +94,12 @@ class RedisChatStore(ChatStore):
         try:
             request = next(plan)
             while True:
-                request = plan.send(self._perform(request))
+                try:
+                    reply = self._perform(request)
+                except errors.ChatStoreError as error:
+                    request = plan.throw(error)
+                else:
+                    request = plan.send(reply)
         except StopIteration as end:
             result: T = end.value
             return result

@@ -28,7 +28,7 @@ def snapshot(plans: Plans, carry_out: CarryOut) -> Snapshot:
     _check_open(plans, carry_out)
     keys = carry_out(plans.keys())
     heads = carry_out(plans.heads(keys))
-    messages = sum(header.held for _, header, _ in heads)
+    messages = sum(head.known.held for head in heads)
 
     def conversations() -> Iterator[tuple[Conversation, Iterable[Row]]]:
         for key, _, _ in heads:

@@ -1,9 +1,11 @@
 -- KEYS: the target, what its writers did last, the source.
 -- ARGV: writer, number, stop or ''.
--- Results: how many; 'missing', 'exists', 'nothing'.
+-- Results: how many; 'missing', 'exists', 'nothing'; 'source|…' what is
+-- wrong with the source.
 local done = repeated(find(key), ARGV[1], ARGV[2])
 if done then return done end
-local c = find(KEYS[3])
+local fine, c = pcall(find, KEYS[3])
+if not fine then return 'source|' .. (type(c) == 'table' and c.err or tostring(c)) end
 if not c then return 'missing' end
 if find(key) then return 'exists' end
 local count = c.count

@@ -27,7 +27,8 @@ local function find(name)
   local inc, changes, serial, top, count, archived, edge, ttl, created, _, expires, moved, writer,
     number, since, new = string.match(first, FIELDS)
   if not inc then
-    if string.match(first, '^!cs%d+|') then error('CHATSTORE-NEWER') end
+    local layout = string.match(first, '^!cs(%d+)|')
+    if layout and layout ~= '1' then error('CHATSTORE-NEWER') end
     error('CHATSTORE-FOREIGN')
   end
   return {
