@@ -49,22 +49,35 @@ def fit(
 
 
 def _groups(messages: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
-    """Runs that stay together: a message with the results that follow it, or a message alone."""
+    """Runs that stay together: calls with the results that follow them, or a message alone.
+
+    Calls that were made at once may be a message each, and so may the thought before a message.
+    """
     groups: list[list[ChatMessage]] = []
     for message in messages:
-        if groups and message.role in _RESULTS and _is_open(groups[-1]):
+        if groups and (_answers(message, groups[-1]) or _goes_on(message, groups[-1][-1])):
             groups[-1].append(message)
         else:
             groups.append([message])
     return groups
 
 
-def _is_open(group: list[ChatMessage]) -> bool:
-    """Whether a result may belong to the group: it began with calls, or with a result itself."""
-    first = group[0]
+def _answers(message: ChatMessage, group: list[ChatMessage]) -> bool:
+    """Whether it may be a result of the group: that has calls, or began with a result itself."""
+    return message.role in _RESULTS and (group[0].role in _RESULTS or any(map(_calls, group)))
+
+
+def _goes_on(message: ChatMessage, last: ChatMessage) -> bool:
+    """Whether it is one more call of those made at once, or what a thought led to."""
+    if message.role != last.role or not last.blocks:
+        return False
+    only_thinks = all(block["block_type"] == "thinking" for block in last.blocks)
+    return only_thinks or (_calls(last) and _calls(message))
+
+
+def _calls(message: ChatMessage) -> bool:
     return (
-        first.role in _RESULTS
-        or any(block["block_type"] == "tool_call" for block in first.blocks)
-        or bool(first.additional_kwargs.get("tool_calls"))
-        or bool(first.additional_kwargs.get("function_call"))
+        any(block["block_type"] == "tool_call" for block in message.blocks)
+        or bool(message.additional_kwargs.get("tool_calls"))
+        or bool(message.additional_kwargs.get("function_call"))
     )
