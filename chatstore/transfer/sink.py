@@ -43,6 +43,9 @@ def writing(target: Target, *, compressed: bool) -> Iterator[Write]:
         with _told("the file"):
             write = _to_file(cast(IO[Any], target))
         yield _guarded(write, "the file")
+        with _told("the file"):
+            # What does not fit is told here, not when the caller closes it.
+            getattr(target, "flush", bool)()
         return
     path = os.fsdecode(cast(str, target))
     shown = repr(path)

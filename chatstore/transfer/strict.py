@@ -12,9 +12,6 @@ from pydantic_core import from_json
 
 from chatstore.json_text import MAX_DEPTH, NotJSONError, dump, encode
 
-DEEPEST = MAX_DEPTH + 8
-"""How deep a line or a document is read: what is stored, and the few levels around it."""
-
 
 class NotStrictError(ValueError):
     """Text that is not strict JSON; what this says quotes nothing of the text."""
@@ -63,7 +60,7 @@ def load_at(text: str, start: int) -> tuple[Any, int]:
         NotStrictError: As in `load`.
     """
     try:
-        value, end = _decoder.raw_decode(text, start)
+        return _decoder.raw_decode(text, start)
     except RecursionError:
         raise NotStrictError(_DEEP) from None
     except json.JSONDecodeError as error:
@@ -72,9 +69,6 @@ def load_at(text: str, start: int) -> tuple[Any, int]:
         raise
     except ValueError:  # CPython's limit of digits
         raise NotStrictError("an integer has too many digits") from None
-    if text.count("{", start, end) + text.count("[", start, end) > DEEPEST:
-        _measure(value, 0)
-    return value, end
 
 
 def skip_space(text: str, start: int) -> int:
@@ -102,17 +96,8 @@ def _constant(name: str) -> Never:
     raise NotStrictError(f"{name} is no JSON")
 
 
-def _measure(value: Any, depth: int) -> None:
-    if not isinstance(value, dict | list):
-        return
-    if depth == DEEPEST:
-        raise NotStrictError(_DEEP)
-    for item in value.values() if isinstance(value, dict) else value:
-        _measure(item, depth + 1)
-
-
 _SPACE = frozenset(" \t\n\r")
-_DEEP = f"it is nested more than {DEEPEST} deep"
+_DEEP = "it is nested too deep"
 _decoder = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_finite, parse_constant=_constant
 )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from chatstore import ChatMessage, NativeMessage, SimpleChatStore, UndecodableMessage
+from chatstore.formats import VIEWS
 from chatstore.transfer import Format
 from tests.transfer import given
 from tests.transfer.given import (
@@ -135,6 +136,20 @@ def test_a_message_of_an_unknown_format_is_restored_as_it_is(format: Format) -> 
     assert isinstance(message, UndecodableMessage)
     assert message.raw == payload
     assert content(exported(again, format)) == content(data)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_version_that_lacks_a_format_keeps_the_columns(
+    format: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = given_store()
+    data = exported(store, format)
+    monkeypatch.delitem(VIEWS, "openai.chat")
+    older = imported(data, format)
+    assert everything(older) == everything(store)
+    onward = exported(older, format)
+    monkeypatch.undo()
+    assert everything(imported(onward, format)) == everything(store)
 
 
 @pytest.mark.parametrize(
