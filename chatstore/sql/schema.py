@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from chatstore._version import __version__
-from chatstore.errors import ChatStoreError, SchemaOutdatedError
+from chatstore.errors import ChatStoreError, SchemaOutdatedError, StoreReadOnlyError
 from chatstore.sql import faults
 from chatstore.sql.versions import HEAD, REVISIONS, TABLES, VERSION_TABLE, current, current_of
 
@@ -75,18 +75,23 @@ def ensure(
     Raises:
         SchemaTooNewError: A newer version of this library wrote the schema.
         SchemaOutdatedError: The schema is older, or there is none, and `upgrade` forbids.
+        StoreReadOnlyError: It would have to be changed, and cannot be written.
         StoreCorruptError: There are tables of ours, but not which version they are.
     """
     found = current(database, schema)
     if found == HEAD:
         return
+    state = f"its schema is {found!r}" if found else "it has no tables of chatstore yet"
     if not (database.dialect == "sqlite" if upgrade is None else upgrade):
-        state = f"its schema is {found!r}" if found else "it has no tables of chatstore yet"
         raise SchemaOutdatedError(
             f"{database.name}: {state}, and chatstore {__version__} needs {HEAD!r}. Run "
             f"`chatstore upgrade {shlex.quote(database.name)}`, or open it with upgrade=True"
         )
-    _change(database, HEAD, backup=backup, schema=schema)
+    try:
+        _change(database, HEAD, backup=backup, schema=schema)
+    except StoreReadOnlyError as error:
+        told = f"{error} To open it takes writing: {state}, and has to be upgraded to {HEAD!r}"
+        raise StoreReadOnlyError(told) from None
 
 
 def upgrade(
