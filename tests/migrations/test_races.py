@@ -20,7 +20,7 @@ RAN = threading.local()
 @pytest.mark.parametrize("there", ["fresh", "old"])
 @pytest.mark.parametrize("crowd", ["processes", "threads"])
 def test_a_few_races(tmp_path: Path, crowd: str, there: str) -> None:
-    race(tmp_path, crowd, there, 6)
+    race(tmp_path, crowd, there, 4)
 
 
 @pytest.mark.torture

@@ -1,5 +1,6 @@
 """What released versions wrote is upgraded, equal, and in use."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,14 @@ def test_down_and_up_again_is_equal(released: Path, open_: Open, tmp_path: Path)
     assert schema.check(database) == []
 
 
+def test_the_export_is_the_same_after_down_and_up(old: Path, open_: Open) -> None:
+    once = exported(old)
+    database = open_(old)
+    schema.downgrade(database, FIRST)
+    assert exported(old) == once
+    assert len(once.splitlines()) > 370
+
+
 def test_down_to_nothing(released: Path, open_: Open) -> None:
     before = contents(released)
     database = open_(released)
@@ -138,6 +147,14 @@ def test_down_to_nothing(released: Path, open_: Open) -> None:
     assert contents(change.backup) == before
     with SQLChatStore(released) as store:
         assert store.get_keys() == []
+
+
+def exported(path: Path) -> bytes:
+    """All but the header, which has the time."""
+    file = io.BytesIO()
+    with SQLChatStore(path) as store:
+        store.export_json(file, format="jsonl")
+    return file.getvalue().partition(b"\n")[2]
 
 
 def ours(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -12,6 +12,7 @@ from chatstore import (
     SchemaTooNewError,
     SQLChatStore,
     StoreCorruptError,
+    StoreReadOnlyError,
     StoreUnavailableError,
     __version__,
 )
@@ -124,6 +125,13 @@ def test_an_older_file_is_refused_when_not_to_be_upgraded(old: Path) -> None:
     assert (FIRST in told, SECOND in told, "upgrade=True" in told) == (True, True, True)
     assert digest(old) == before
     assert sorted(file.name for file in old.parent.iterdir()) == ["chat.db"]
+
+
+def test_an_older_file_is_refused_when_it_cannot_be_written(old: Path) -> None:
+    before = digest(old)
+    with pytest.raises(StoreReadOnlyError, match=r"schema is '0001_messages', and has"):
+        SQLChatStore(old, read_only=True)
+    assert digest(old) == before
 
 
 def test_an_empty_file_is_refused_when_not_to_be_upgraded(path: Path) -> None:
