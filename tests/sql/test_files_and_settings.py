@@ -45,7 +45,7 @@ def test_each_connection_is_set_up_for_its_role(
         "cache_size": -16000,
         "mmap_size": 0,
         "cell_size_check": 1,
-        "secure_delete": 2,
+        "secure_delete": 1,
         "journal_size_limit": 64 << 20,
         "page_size": 8192,
     }
