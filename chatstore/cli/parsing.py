@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -23,6 +24,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise, instead of printing a page of usage."""
         raise exits.CommandError(f"{message} (see `{self.prog} --help`)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse's own says nothing when the output cannot be written.
+        (file or sys.stderr).write(message)
 
 
 def command(

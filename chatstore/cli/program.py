@@ -58,8 +58,6 @@ def main(words: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.BROKEN_PIPE
-    except SystemExit as end:  # --help and --version
-        return end.code if isinstance(end.code, int) else exits.USAGE
     except Exception as error:  # noqa: BLE001  # the last door: nothing gets past it as a traceback
         return _report(error)
     return code
@@ -71,7 +69,10 @@ def _run(words: Sequence[str] | None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     parser = build_parser()
-    args: Any = parser.parse_args(words)
+    try:
+        args: Any = parser.parse_args(words)
+    except SystemExit:  # --help and --version have been printed; a wrong word raises otherwise
+        return exits.OK
     if args.command is None:
         parser.print_help()
         return exits.USAGE
