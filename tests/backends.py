@@ -34,7 +34,7 @@ class MemoryBackend(Backend):
         return self.last
 
     def _rows(self, key: str) -> list[Row]:
-        held = self.last._held.get(key)
+        held = self.last._shelf.held.get(key)
         return held.rows if held else []
 
     def raw_payloads(self, key: str, namespace: str = "") -> list[str]:
@@ -174,7 +174,8 @@ class RedisBackend(Backend):
         for name in self.client.scan_iter(_type="zset"):
             prefix, _, tag = name.partition("{")
             if (prefix, unquote(tag[:-1])) == (f"chatstore:{quote(namespace, safe='~')}:", key):
-                return name, self.client.zrange(name, 0, -1, withscores=True)
+                members: Any = self.client.zrange(name, 0, -1, withscores=True)
+                return name, members
         return "", []
 
     def raw_payloads(self, key: str, namespace: str = "") -> list[str]:

