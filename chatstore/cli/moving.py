@@ -22,7 +22,7 @@ from chatstore.cli.parsing import (
 from chatstore.cli.terminal import Terminal, number, plural
 from chatstore.importers import NAMES, SERVER_NAMES, ImportReport, import_file, import_server
 from chatstore.importers.between import CopyReport, copy_store
-from chatstore.importers.registry import OWN, find, guess
+from chatstore.importers.registry import OWN, find, guess, guess_database
 from chatstore.importers.source import Source
 
 STORE = "store"
@@ -111,7 +111,7 @@ def run_import(args: argparse.Namespace, term: Terminal) -> int:
     if "://" in args.source or args.importer == STORE:
         return _import_store(args, term, url, namespace)
     source = Source(args.source)
-    if args.importer is None and source.is_database:
+    if args.importer is None and source.is_database and guess_database(source) is None:
         return _import_store(args, term, url, namespace)
     # Known before the store is opened, so that nothing is created for a file that is not there.
     return _import(args, term, args.importer or guess(source), source)

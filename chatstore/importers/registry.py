@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 from chatstore.errors import TransferError
 from chatstore.importers.source import Source
+from chatstore.importers.tables import holds
 from chatstore.importers.talks import Talk
 from chatstore.transfer import Stream
 
@@ -34,6 +35,10 @@ _MODULES = {
     "claude": "chatstore.importers.claude",
     "openai": "chatstore.importers.openai",
     "sharegpt": "chatstore.importers.sharegpt",
+    "langchain-sql": "chatstore.importers.langchain_sql",
+    "llama-index-memory": "chatstore.importers.llama_index_memory",
+    "llama-index-sqlite": "chatstore.importers.llama_index_sqlite",
+    "openai-agents-sqlite": "chatstore.importers.openai_agents_sqlite",
 }
 NAMES = (OWN, *_MODULES)
 """Which files can be read."""
@@ -59,12 +64,24 @@ def total(importer: Importer, source: Source) -> int | None:
     return None if count is None else int(count(source))
 
 
+def guess_database(source: Source) -> str | None:
+    """The name of the importer for a SQLite file of another store; `None` if there is none."""
+    found = [
+        name
+        for name in _MODULES
+        if (shape := getattr(find(name), "SHAPE", None)) is not None and holds(source, shape)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
 def guess(source: Source) -> str:
     """The name of the importer that a file asks for.
 
     Raises:
         TransferError: It cannot be read, or could be anything.
     """
+    if source.is_database and (name := guess_database(source)) is not None:
+        return name
     if source.archived:
         source.member = "conversations"
     first = source.first

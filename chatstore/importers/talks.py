@@ -1,6 +1,6 @@
 """What an importer finds, and how it becomes the stream that a store takes in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,7 @@ class Talk:
         metadata: What is kept beside them.
         created_at: When it began, where the file says so.
         updated_at: When it was last written, where the file says so.
+        archived: The places of the messages that are archived.
     """
 
     place: str
@@ -33,6 +34,7 @@ class Talk:
     metadata: dict[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    archived: Collection[int] = ()
 
 
 def moment(value: Any) -> datetime | None:
@@ -129,6 +131,8 @@ class Taker:
                 if message.id in ids:
                     raise TransferError(f"{path} has the id of one before it; nothing was imported")
                 ids.add(message.id)
+        for place in talk.archived:
+            drafts[place] = drafts[place]._replace(archived=True)
         return drafts
 
     def _describe(self, talk: Talk, drafts: list[Draft]) -> Conversation:

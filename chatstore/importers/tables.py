@@ -1,0 +1,136 @@
+"""SQLite files of other chat stores, read without a trace."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from itertools import groupby
+from typing import Any, NamedTuple
+from urllib.request import pathname2url
+
+from chatstore.errors import TransferError
+from chatstore.importers.source import Source
+from chatstore.importers.talks import Talk
+from chatstore.messages import Message
+
+
+class Shape(NamedTuple):
+    """What a table of another store looks like.
+
+    Attributes:
+        columns: All of its columns; the first one holds the key of the conversation.
+        order: The columns that order a conversation.
+        prefix: What the name of the table begins with.
+    """
+
+    columns: tuple[str, ...]
+    order: tuple[str, ...]
+    prefix: str = ""
+
+
+Made = tuple[Message, bool]
+"""A message, and whether it is archived."""
+
+
+def holds(source: Source, shape: Shape) -> bool:
+    """Whether a file is a SQLite database with such a table."""
+    try:
+        with closing(_open(source)) as conn:
+            return bool(_names(conn, shape))
+    except sqlite3.Error:
+        return False
+
+
+def talks(
+    source: Source,
+    key_prefix: str | None,
+    name: str,
+    shape: Shape,
+    make: Callable[[Sequence[Any]], Made],
+) -> Iterator[Talk]:
+    """The conversations of all tables of a shape, each under its own key.
+
+    Args:
+        source: The database.
+        key_prefix: What goes in front of the keys.
+        name: Of the importer.
+        shape: Of the tables.
+        make: From the columns of a row to a message; a `ValueError` or `TypeError` tells that
+            the row is broken.
+
+    Raises:
+        TransferError: It is no database, has no such table, or a broken row.
+    """
+    try:
+        with closing(_open(source)) as conn:
+            found = _names(conn, shape)
+            if not found:
+                source.fail("the database", f"has no table of {name}")
+            for table in found:
+                yield from _conversations(source, key_prefix, name, shape, make, conn, table)
+    except sqlite3.Error as error:
+        raise TransferError(
+            f"{source.path}: it cannot be read as a SQLite database ({error}); check the path; "
+            "nothing was imported"
+        ) from None
+
+
+def _open(source: Source) -> sqlite3.Connection:
+    # Read only: a file that is not there is not created, and one that is there not changed.
+    conn = sqlite3.connect(f"file:{pathname2url(source.path)}?mode=ro", uri=True)
+    conn.isolation_level = None
+    return conn
+
+
+def _names(conn: sqlite3.Connection, shape: Shape) -> list[str]:
+    tables = conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    found = []
+    for (table,) in tables.fetchall():
+        columns = conn.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+        same = {column for (column,) in columns} == set(shape.columns)
+        if same and table.startswith(shape.prefix):
+            found.append(table)
+    return found
+
+
+def _conversations(
+    source: Source,
+    key_prefix: str | None,
+    name: str,
+    shape: Shape,
+    make: Callable[[Sequence[Any]], Made],
+    conn: sqlite3.Connection,
+    table: str,
+) -> Iterator[Talk]:
+    columns = ", ".join(map(_quoted, shape.columns))
+    order = ", ".join(map(_quoted, (shape.columns[0], *shape.order)))
+    rows = conn.execute(f"SELECT {columns} FROM {_quoted(table)} ORDER BY {order}")  # noqa: S608
+    for key, group in groupby(rows, key=lambda row: row[0]):
+        place = f"table {table}, key {key!r}"
+        if not isinstance(key, str):
+            source.fail(place, "is no text")
+        messages: list[Message] = []
+        archived: list[int] = []
+        for number, row in enumerate(group, 1):
+            try:
+                message, is_archived = make(row)
+            except (ValueError, TypeError, KeyError) as error:
+                source.fail(f"{place}, message {number}", f"is broken ({type(error).__name__})")
+            if is_archived:
+                archived.append(len(messages))
+            messages.append(message)
+        metadata = {"source": {"format": name, "table": table}}
+        yield Talk(place, f"{key_prefix or ''}{key}", messages, metadata, archived=archived)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def parsed(source: Source, text: object) -> dict[str, Any]:
+    """The JSON object in a column."""
+    if not isinstance(text, str):
+        raise TypeError("a message is JSON text")
+    value = source.parse(text, "a message")
+    if not isinstance(value, dict):
+        raise TypeError("a message is an object")
+    return value
