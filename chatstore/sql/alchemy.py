@@ -2,13 +2,17 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
 from chatstore.sql.writer import Writer
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 @contextlib.contextmanager
@@ -35,3 +39,20 @@ def transaction(conn: sqlite3.Connection, writer: Writer) -> Iterator[sa.Connect
         raise
     except sqlite3.Error as error:
         raise writer.translate(error) from None
+
+
+@contextlib.contextmanager
+def postgres_transaction(
+    conn: "psycopg.Connection[Any]", translate: Callable[[BaseException], BaseException]
+) -> Iterator[sa.Connection]:
+    """One transaction around the block. The driver's errors become ours."""
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: conn, poolclass=StaticPool, hide_parameters=True
+    )
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except sa.exc.DBAPIError as error:
+        if error.orig is not None:
+            raise translate(error.orig) from None
+        raise

@@ -33,13 +33,14 @@ class Database(ABC):
     dialect: str
     name: str
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = READERS) -> None:
+        self._threads = threads
         self.renew()
 
     def renew(self) -> None:
         """New threads and locks: at first, and in a forked child."""
         self._mailboxes = Mailboxes()
-        self._workers = Workers(READERS)
+        self._workers = Workers(self._threads)
 
     @abstractmethod
     def read(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
@@ -50,19 +51,21 @@ class Database(ABC):
         """A connection for reading one state, held until the end of the block."""
 
     @abstractmethod
-    def write(self, work: Callable[[Conn], T]) -> T:
-        """Runs work in a transaction, and returns once that is durable."""
+    def write(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
+        """Runs work in a transaction, and returns once that is durable.
+
+        `single` says that the work is one statement, which a server makes durable by itself.
+        """
 
     async def aread(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
         """`read`, in a worker thread. A cancellation waits until work that runs has ended."""
         op = self._op(work)
-        op.queued = True
-        self._workers.submit(lambda: self._serve(op, lambda: self.read(work, snapshot=snapshot)))
+        self._submit(op, lambda: self.read(work, snapshot=snapshot))
         value: T = await settle(op, self._withdraw)  # type: ignore[assignment]
         return value
 
     @abstractmethod
-    async def awrite(self, work: Callable[[Conn], T]) -> T:
+    async def awrite(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
         """`write`, for a task. A cancellation is delivered when the work is settled."""
 
     @abstractmethod
@@ -87,6 +90,10 @@ class Database(ABC):
         op.mail = self._mailboxes.of(loop)
         op.future = loop.create_future()
         return op
+
+    def _submit(self, op: Op, call: Callable[[], Any]) -> None:
+        op.queued = True
+        self._workers.submit(lambda: self._serve(op, call))
 
     def _serve(self, op: Op, call: Callable[[], Any]) -> None:
         """Runs a task's call in a worker thread."""
@@ -118,8 +125,8 @@ def open_database(
     """Opens a database by URL, by path, or on a host application's engine.
 
     Args:
-        target: `sqlite:///chat.db`, `sqlite://`, a path, or an SQLAlchemy Engine, which is only
-            borrowed from: it is neither configured nor closed.
+        target: `sqlite:///chat.db`, `sqlite://`, `postgresql://…`, a path, or an SQLAlchemy Engine,
+            which is only borrowed from: it is neither configured nor closed.
         durability: `full` survives a power cut, `normal` only the death of the process. SQLite.
         lock_timeout: How many seconds to wait for other writers before StoreBusyError.
         read_only: Nothing is written, not even the file's journal mode.
@@ -127,10 +134,17 @@ def open_database(
 
     Raises:
         ValueError: The URL or the engine is of a kind that cannot be used.
+        ImportError: PostgreSQL's driver is not installed.
         StoreUnavailableError: The file is missing and must not be created.
     """
+    from chatstore.sql.target import is_postgres, sqlite_place
+
+    if not isinstance(target, Path) and is_postgres(target):
+        from chatstore.sql.postgres import Server
+        from chatstore.sql.postgres_database import PostgresDatabase
+
+        return PostgresDatabase(Server(target), lock_timeout=lock_timeout, read_only=read_only)
     from chatstore.sql.sqlite_database import SQLiteDatabase
-    from chatstore.sql.target import sqlite_place
 
     place = sqlite_place(target)
     place.durability = durability

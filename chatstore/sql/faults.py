@@ -181,11 +181,24 @@ def from_postgres(error: BaseException, name: str) -> ChatStoreError:
     """Our error for one of psycopg's. An error without SQLSTATE is a connection that failed."""
     state = getattr(error, "sqlstate", None)
     if state is None:
-        lost = type(error).__name__ in {"OperationalError", "ConnectionTimeout", "InterfaceError"}
-        return _compose(_PG_LOST if lost else _REFUSED, name, type(error).__name__)
+        kind = type(error).__name__
+        return _compose(_without_state(error, kind), name, kind)
     prefixes = (state[:n] for n in (5, 3, 2))
     verdict = next((_POSTGRES[p] for p in prefixes if p in _POSTGRES), _REFUSED)
     return _compose(verdict, name, state)
+
+
+def _without_state(error: BaseException, kind: str) -> _Verdict:
+    """Why a connection was refused is in libpq's text only; that text is not shown."""
+    if kind == "DataError":
+        return _PG_TEXT
+    if kind not in {"OperationalError", "ConnectionTimeout", "InterfaceError"}:
+        return _REFUSED
+    text = str(error)
+    if "too many clients" in text or "connection slots" in text:
+        return _PG_CROWDED
+    refused = ("authentication failed", "no password", "pg_hba.conf", "does not exist")
+    return _PG_LOGIN if any(reason in text for reason in refused) else _PG_LOST
 
 
 def busy(name: str, seconds: float) -> StoreBusyError:
@@ -211,6 +224,19 @@ def vanished(name: str) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"{name}: the file was deleted or replaced while the store was open, and nothing was "
         "written. Put it back, or close the store and open it again."
+    )
+
+
+def rolled_back(name: str) -> ChatStoreError:
+    """A COMMIT that the server answered with ROLLBACK."""
+    return _compose(_REFUSED, name, "ROLLBACK")
+
+
+def in_doubt(name: str) -> StoreUnavailableError:
+    """The connection was lost after COMMIT was sent and before the answer came."""
+    return StoreUnavailableError(
+        f"{name}: the connection was lost while the server was committing, so that nobody knows "
+        "whether it was stored. Read the conversation; a message with an id may be sent again."
     )
 
 

@@ -1,4 +1,4 @@
-"""Held connections for reading: the one given back last is taken next, its cache being warm.
+"""Held connections: the one given back last is taken next, its cache being warm.
 
 Taking and giving back hold no call between reading and writing the list, so that no signal can
 come in between and lose a connection. Where the pool is shut or frozen, the list is one that is
@@ -72,8 +72,8 @@ class Pool(Generic[C]):
                     break
                 if time.monotonic() >= deadline:
                     message = (
-                        f"{self._name}: all {self._limit} connections for reading were busy for "
-                        f"{self._patience:g} seconds. Repeat the call, or make reads shorter."
+                        f"{self._name}: all {self._limit} connections were busy for "
+                        f"{self._patience:g} seconds. Repeat the call, or hold them shorter."
                     )
                     raise StoreBusyError(message)
                 self._waiting += 1

@@ -100,14 +100,14 @@ class SQLiteDatabase(Database):
             self._readers.give(conn)
 
     @override
-    def write(self, work: Callable[[Conn], T]) -> T:
+    def write(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
         if self.place.read_only:
             raise self._read_only()
         value: T = self._commit.write(work)
         return value
 
     @override
-    async def awrite(self, work: Callable[[Conn], T]) -> T:
+    async def awrite(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
         if self.place.read_only:
             raise self._read_only()
         op = self._op(work)

@@ -1,4 +1,4 @@
-"""What a URL, a path or a host's engine means for SQLite."""
+"""What a URL, a path or a host's engine means."""
 
 import sqlite3
 import sys
@@ -25,6 +25,16 @@ def url_of(target: str | sa.URL | sa.Engine) -> sa.URL:
     except sa.exc.ArgumentError:
         message = "This is no database URL. Write, for example, sqlite:///chat.db."
         raise ValueError(message) from None
+
+
+def borrowed(target: str | sa.URL | sa.Engine) -> sa.Engine | None:
+    """The host's engine, if it is one."""
+    return target if isinstance(target, sa.Engine) else None
+
+
+def is_postgres(target: str | sa.URL | sa.Engine) -> bool:
+    """Whether it is PostgreSQL, or speaks its language. `postgres://` is an old name of it."""
+    return url_of(target).get_backend_name() in {"postgresql", "postgres"}
 
 
 def refuse_async(target: object) -> None:

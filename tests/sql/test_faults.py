@@ -184,7 +184,7 @@ def test_readers_wait_for_a_connection_and_then_are_told(path: Path, opened: Ope
     for thread in threads:
         thread.start()
     ready.wait(5)
-    with pytest.raises(StoreBusyError, match="reading"):
+    with pytest.raises(StoreBusyError, match="all 8 connections"):
         database.read(count)
     go_on.set()
     assert database.read(count) == 0

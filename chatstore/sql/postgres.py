@@ -1,0 +1,151 @@
+"""How a PostgreSQL connection is made, and what an error says about trying again.
+
+Nothing is kept in a session: every setting is of one transaction, so that a pooler in transaction
+mode may stand between. Prepared statements are the exception that pays; where a pooler breaks
+them, they are given up at the first error.
+"""
+
+import contextlib
+import select
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from chatstore.sql import faults
+from chatstore.sql.target import borrowed, url_of
+
+if TYPE_CHECKING:
+    import psycopg
+    import sqlalchemy as sa
+
+_DRIVERS = frozenset({"", "psycopg"})
+_PREPARE_AFTER = 5
+_CONNECT_SECONDS = 10
+
+
+class Server:
+    """One PostgreSQL database, by URL or through a host's engine."""
+
+    def __init__(self, target: "str | sa.URL | sa.Engine") -> None:
+        self.driver = driver()
+        url = url_of(target)
+        # Without its options, which may hold a password too.
+        self.name = url.set(query={}).render_as_string(hide_password=True)
+        self.prepare_after: int | None = _PREPARE_AFTER
+        # A server that never answered is not one that restarts.
+        self.answered = False
+        engine = borrowed(target)
+        self._connect = _from_url(url) if engine is None else _borrow(engine)
+
+    def connect(self) -> "psycopg.Connection[Any]":
+        """A new connection, which begins nothing by itself. Raises the driver's errors."""
+        conn = self._connect()
+        self.answered = True
+        return conn
+
+    def translate(self, error: BaseException) -> BaseException:
+        """Our error for a driver's; any other as it is."""
+        if isinstance(error, self.driver.Error):
+            return faults.from_postgres(error, self.name)
+        return error
+
+    def is_conflict(self, error: BaseException) -> bool:
+        """Whether the server rolled back for the sake of another transaction."""
+        return getattr(error, "sqlstate", None) in {"40001", "40P01"}
+
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether the connection is gone, or could not be made."""
+        state: str | None = getattr(error, "sqlstate", None)
+        if state is not None:
+            return state.startswith(("57P", "08"))
+        return isinstance(error, self.driver.OperationalError | self.driver.InterfaceError)
+
+    def gives_up_preparing(self, error: BaseException) -> bool:
+        """Whether a pooler mixed up prepared statements; from then on there are none."""
+        mixed_up = getattr(error, "sqlstate", None) in {"26000", "42P05"}
+        if mixed_up and self.prepare_after is not None:
+            self.prepare_after = None
+            return True
+        return False
+
+
+def driver() -> Any:
+    """The module psycopg, imported when the first PostgreSQL database is opened."""
+    try:
+        import psycopg
+    except ImportError:
+        message = "PostgreSQL needs psycopg: run `pip install 'chatstore-sql[postgres]'`"
+        raise ImportError(message) from None
+    return psycopg
+
+
+def is_usable(conn: "psycopg.Connection[Any]") -> bool:
+    """Whether an idle connection is still there, without asking the server.
+
+    An idle connection has nothing to read but a farewell: the server's, when it stopped or when
+    somebody terminated the session.
+    """
+    if conn.closed:
+        return False
+    fd = conn.fileno()
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return not poll.poll(0)
+    return not select.select([fd], [], [], 0)[0]
+
+
+def tidy(conn: "psycopg.Connection[Any]") -> bool:
+    """Rolls back what is left of a transaction; whether the connection can be used again."""
+    idle = driver().pq.TransactionStatus.IDLE
+    with contextlib.suppress(Exception):
+        if conn.info.transaction_status != idle:
+            conn.rollback()
+        return not conn.closed and conn.info.transaction_status == idle
+    return False
+
+
+def _from_url(url: "sa.URL") -> "Callable[[], psycopg.Connection[Any]]":
+    from sqlalchemy.dialects.postgresql import psycopg as dialect
+
+    name = url.drivername.partition("+")[2]
+    if name not in _DRIVERS:
+        message = f"postgresql+{name}: only psycopg can be used. Write postgresql://…."
+        raise ValueError(message)
+    translator: Any = dialect.dialect
+    _, options = translator().create_connect_args(url)
+    defaults = {
+        "application_name": "chatstore",
+        "client_encoding": "UTF8",
+        "connect_timeout": _CONNECT_SECONDS,
+    }
+    open_one = driver().connect
+
+    def connect() -> "psycopg.Connection[Any]":
+        conn: psycopg.Connection[Any] = open_one(**(defaults | options), autocommit=True)
+        return conn
+
+    return connect
+
+
+def _borrow(engine: "sa.Engine") -> "Callable[[], psycopg.Connection[Any]]":
+    if engine.dialect.driver != "psycopg":
+        message = (
+            f"The engine's driver {engine.dialect.driver} cannot be used, only psycopg: "
+            "create_engine('postgresql+psycopg://…')."
+        )
+        raise ValueError(message)
+    # Configured as theirs, events included, but without a share in their limit.
+    pool = engine.pool.recreate()
+    rows = driver().rows.tuple_row
+
+    def connect() -> "psycopg.Connection[Any]":
+        fairy = pool.connect()
+        conn: Any = fairy.driver_connection
+        fairy.detach()
+        conn.rollback()
+        conn.autocommit = True
+        conn.row_factory = rows
+        own: psycopg.Connection[Any] = conn
+        return own
+
+    return connect
