@@ -59,7 +59,7 @@ def openai_call() -> dict[str, Any]:
 
 def given_row(store: SimpleChatStore, key: str, **columns: Any) -> None:
     """Put a row behind the others by the back door, as damage or a newer version would."""
-    held = store._held[key]
+    held = store._shelf.held[key]
     draft = Draft(None, "chatstore", "{}", "user", None, None, False, 0)._replace(**columns)
     held.append([draft])
 
@@ -91,7 +91,7 @@ def everything(store: SimpleChatStore) -> list[tuple[Any, ...]]:
             conversation.ttl,
             conversation.expires_at,
             conversation.metadata,
-            [tuple(row[3:]) for row in store._held[conversation.key].rows],
+            [tuple(row[3:]) for row in store._shelf.held[conversation.key].rows],
         )
         for conversation in store.get_conversations(order="key")
     ]

@@ -101,7 +101,7 @@ def fuzz(shape: str, format: Format, rounds: int, seed: int) -> tuple[int, int]:
     whole = gzip.compress(plain, mtime=0) if shape == "gz" else plain
     target = SimpleChatStore()
     target.add_message("a", ChatMessage("was here"))
-    before, rows = everything(target), target._held["a"].rows[:]
+    before, rows = everything(target), target._shelf.held["a"].rows[:]
     chance = random.Random(seed)
     refused = taken = 0
     for round_ in range(rounds):
@@ -113,8 +113,8 @@ def fuzz(shape: str, format: Format, rounds: int, seed: int) -> tuple[int, int]:
         except TransferError as error:
             refused += 1
             assert "Hello" not in str(error), where  # noqa: PT017 - either outcome is right
-            assert list(target._held) == ["a"], where
-            assert target._held["a"].rows == rows, where
+            assert list(target._shelf.held) == ["a"], where
+            assert target._shelf.held["a"].rows == rows, where
             continue
         taken += 1
         again = SimpleChatStore()
@@ -130,7 +130,7 @@ def fuzz(shape: str, format: Format, rounds: int, seed: int) -> tuple[int, int]:
             assert everything(other) == everything(again), where
         target = SimpleChatStore()
         target.add_message("a", ChatMessage("was here"))
-        rows = target._held["a"].rows[:]
+        rows = target._shelf.held["a"].rows[:]
     assert [talk[0] for talk in before] == ["a"]
     return refused, taken
 

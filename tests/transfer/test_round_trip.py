@@ -194,8 +194,8 @@ def test_columns_that_lie_are_told_right_by_the_file(format: Format) -> None:
     store = given_store()
     hello = ChatMessage("Hello", role="user")
     store.add_message("liar", hello)
-    row = store._held["liar"].rows[0]
-    store._held["liar"].rows[0] = row._replace(role="tool", kind="tool_call")
+    row = store._shelf.held["liar"].rows[0]
+    store._shelf.held["liar"].rows[0] = row._replace(role="tool", kind="tool_call")
     assert not store.check().ok
 
     again = imported(exported(store, format), format)
@@ -215,7 +215,7 @@ def test_times_before_and_after_ours(format: Format) -> None:
 
 def test_a_conversation_whose_rows_are_gone_is_left_out() -> None:
     store = given_store()
-    store._held["user1"].rows.clear()
+    store._shelf.held["user1"].rows.clear()
     assert imported(exported(store)).get_keys() == store.get_keys()[:1] + store.get_keys()[2:]
 
 
