@@ -1,5 +1,6 @@
 """The store in memory: no driver, no file but the one that it is asked to write."""
 
-from chatstore.simple.store import AsyncSimpleChatStore, SimpleChatStore
+from chatstore.simple.aio import AsyncSimpleChatStore
+from chatstore.simple.store import SimpleChatStore
 
 __all__ = ["AsyncSimpleChatStore", "SimpleChatStore"]

@@ -310,7 +310,7 @@ def test_damage_is_told_and_never_popped(caplog: pytest.LogCaptureFixture) -> No
     with open_store("memory://") as store:
         store.add_message("k", ChatMessage("a"))
         store.add_message("k", NativeMessage("openai.responses", {"role": "user", "content": "b"}))
-        rows = store._held["k"].rows  # type: ignore[attr-defined]
+        rows = store._shelf.held["k"].rows  # type: ignore[attr-defined]
         rows[-1] = rows[-1]._replace(payload="{")
         session = ChatStoreSession("k", store)
         with caplog.at_level(logging.WARNING):
