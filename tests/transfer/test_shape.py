@@ -15,13 +15,14 @@ HEADER = (
     '{"format":"chatstore","version":1,"snapshot":true,'
     f'"exported_at":"{T}","source":"SimpleChatStore()"}}\n'
 )
-LINES = rf"""{{"conversation":"a","created_at":"{T}","updated_at":"{T}","ttl":300,"expires_at":"2023-11-14T22:18:20.000000Z","metadata":{{"title":"\u00e9"}}}}
+LINES = rf"""
+{{"conversation":"a","created_at":"{T}","updated_at":"{T}","ttl":300,"expires_at":"2023-11-14T22:18:20.000000Z","metadata":{{"title":"\u00e9"}}}}
 {{"created_at":"{T}","id":"m1","status":"archived","payload":{{"role":"user","additional_kwargs":{{}},"blocks":[{{"block_type":"text","text":"\ud83d\ude00"}}]}}}}
 {{"created_at":"{T}","payload":{{"role":"critic","additional_kwargs":{{}},"blocks":[],"n":1}}}}
 {{"created_at":"{T}","format":"openai.chat","role":"tool","kind":"tool_result","tool_call_ids":["c1"],"payload":{{"role":"tool","content":"x","tool_call_id":"c1"}}}}
 {{"created_at":"{T}","format":"later/1","role":"user","payload":{{"x":1}}}}
 {{"created_at":"{T}","role":"user","raw":"{{"}}
-"""
+"""[1:]
 
 DOCUMENT = rf"""{{
 "class_name":"SimpleChatStore","format":"chatstore","version":1,
