@@ -32,22 +32,18 @@ _CONFLICTS = ("error", "skip", "replace", "append")
 
 def register(commands: Subparsers) -> None:
     """Add these commands."""
-    kinds = "; ".join(f"{name}: {find(name).SUMMARY}" for name in NAMES if name != OWN)
     parser = command(
-        commands,
-        "import",
-        run_import,
-        "read conversations into the store, all of them or none",
-        f"SOURCE is a file, a SQLite store, or the URL of a store. {OWN}: what `export` and "
-        f"LlamaIndex write; {kinds}. Files may be gzipped.",
+        commands, "import", run_import, "read conversations into the store, all of them or none"
     )
-    parser.add_argument("source", metavar="SOURCE")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _list_of_kinds()
+    parser.add_argument("source", metavar="SOURCE", help="a file, or the URL of a store")
     parser.add_argument(
         "--from",
         dest="importer",
         choices=_KINDS,
         metavar="NAME",
-        help=f"what SOURCE is ({', '.join(_KINDS)}), where the file does not tell",
+        help="what SOURCE is, where the file does not tell; see below",
     )
     _add_conflict(parser)
     parser.add_argument(
@@ -88,6 +84,18 @@ def register(commands: Subparsers) -> None:
     parser.add_argument("--to-namespace", metavar="NAME", help="of the target, if it is another")
     _add_conflict(parser)
     add_json(parser, "the numbers")
+
+
+def _list_of_kinds() -> str:
+    kinds = [
+        (OWN, "what `export` writes, and LlamaIndex's SimpleChatStore"),
+        *((name, find(name).SUMMARY) for name in NAMES if name != OWN),
+        *((name, "the URL of a server that LlamaIndex writes to") for name in SERVER_NAMES),
+        (STORE, "a SQLite store, or the URL of a store"),
+    ]
+    wide = max(len(name) for name, _ in kinds)
+    lines = "\n".join(f"  {name.ljust(wide)}  {what}" for name, what in kinds)
+    return f"SOURCE, by the NAME of --from:\n{lines}\nFiles may be gzipped."
 
 
 def _add_conflict(parser: argparse.ArgumentParser) -> None:
