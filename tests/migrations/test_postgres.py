@@ -1,10 +1,11 @@
 """The same on PostgreSQL: only when asked, in one transaction, one at a time."""
 
+import shlex
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from typing import Any, TypeVar, cast
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,36 +18,16 @@ from chatstore import (
     StoreCorruptError,
 )
 from chatstore.sql import schema
-from chatstore.sql.engine import Database
+from chatstore.sql.engine import Database, open_database
 from chatstore.sql.models import GAP, Base
 from tests.migrations.support import DUMPS, FIRST, SECOND, Query, contents_of
-
-T = TypeVar("T")
-
-
-class Plain:
-    """Of a `Database`, what the schema's room uses."""
-
-    dialect = "postgresql"
-
-    def __init__(self, url: str) -> None:
-        self.name = "postgresql://server/chat"
-        self.url = url
-        self._engine = sa.create_engine(url, poolclass=sa.NullPool)
-
-    def read(self, work: Callable[[Any], T]) -> T:
-        with psycopg.connect(self.url) as conn:
-            return work(conn)
-
-    @contextmanager
-    def exclusive(self) -> Iterator[sa.Connection]:
-        with self._engine.begin() as conn:
-            yield conn
+from tests.migrations.test_alembic_command import alembic
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Database:
-    return cast(Database, Plain(postgres_url))
+def database(postgres_url: str) -> Iterator[Database]:
+    with closing(open_database(postgres_url)) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -67,8 +48,10 @@ def released(request: pytest.FixtureRequest, query: Query) -> str:
 
 
 def test_nothing_is_made_unless_asked(database: Database, query: Query) -> None:
-    with pytest.raises(SchemaOutdatedError, match="`chatstore upgrade postgresql://server/chat`"):
+    with pytest.raises(SchemaOutdatedError) as caught:
         schema.ensure(database)
+    assert f"`chatstore upgrade {shlex.quote(database.name)}`" in str(caught.value)
+    assert "***" in database.name  # the password is not told
     assert tables(query) == []
     schema.ensure(database, upgrade=True)
     assert tables(query) == sorted([*schema.TABLES, schema.VERSION_TABLE])
@@ -205,14 +188,14 @@ def test_a_crowd_upgrades_once(
     told: Counter[str] = Counter()
 
     def one() -> None:
-        own = cast(Database, Plain(postgres_url))
-        together.wait()
-        try:
-            change = schema.upgrade(own, schema=name)
-        except Exception as error:  # noqa: BLE001
-            told[repr(error)] += 1
-        else:
-            told["found" if change.before == SECOND else "upgraded"] += 1
+        with closing(open_database(postgres_url)) as own:
+            together.wait()
+            try:
+                change = schema.upgrade(own, schema=name)
+            except Exception as error:  # noqa: BLE001
+                told[repr(error)] += 1
+            else:
+                told["found" if change.before == SECOND else "upgraded"] += 1
 
     threads = [threading.Thread(target=one) for _ in range(8)]
     for thread in threads:
@@ -221,6 +204,25 @@ def test_a_crowd_upgrades_once(
         thread.join()
     assert told == {"upgraded": 1, "found": 7}
     assert schema.check(database, schema=name) == []
+
+
+def test_alembics_command(database: Database, query: Query, postgres_url: str) -> None:
+    load(query, FIRST)
+    before = contents_of(query)
+    alembic("upgrade", "head", url=postgres_url)
+    assert contents_of(query) == before
+    assert schema.check(database) == []
+    alembic("-x", "schema=tenant", "upgrade", "head", url=postgres_url)
+    assert catalogue(query, "tenant") == catalogue(query, "public")
+    alembic("downgrade", FIRST, url=postgres_url)
+    assert schema.current(database, "tenant") == SECOND
+    assert schema.current(database) == FIRST
+    assert contents_of(query) == before
+
+
+def test_sql_that_was_written_without_a_server(query: Query, database: Database) -> None:
+    query(alembic("upgrade", "head", "--sql", url="postgresql://", errors=False))
+    assert schema.check(database) == []
 
 
 def test_a_hosts_views_and_triggers_stay(database: Database, query: Query) -> None:
