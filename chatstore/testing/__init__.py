@@ -41,7 +41,9 @@ stores whose data outlive them, and is left out for others.
 import pytest
 
 # Before the import below: assertions are rewritten when a module is first read.
-pytest.register_assert_rewrite("chatstore.testing.conformance", "chatstore.testing.machine")
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{module}" for module in ("beside", "conformance", "machine"))
+)
 
 from chatstore.testing.backend import Backend  # noqa: E402
 from chatstore.testing.blocking import Blocking  # noqa: E402
