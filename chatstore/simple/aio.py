@@ -30,16 +30,47 @@ class AsyncSimpleChatStore(AsyncChatStore):
         return "AsyncSimpleChatStore()"
 
     async def persist(self, persist_path: str | os.PathLike[str] = "chat_store.json") -> None:
-        """Write everything to a JSON file; a failure leaves the old file as it was."""
+        """Write everything to a JSON file; a failure leaves the old file as it was.
+
+        Example:
+            >>> import tempfile, pathlib
+            >>> path = pathlib.Path(tempfile.mkdtemp()) / "chat_store.json"
+            >>> await AsyncSimpleChatStore().persist(path)
+            >>> await (await AsyncSimpleChatStore.from_persist_path(path)).get_keys()
+            []
+        """
         await in_thread(self._store.persist, persist_path)
 
     @classmethod
     async def from_persist_path(
         cls, persist_path: str | os.PathLike[str] = "chat_store.json", **options: Any
     ) -> Self:
-        """The store that a file holds; an empty one if there is no file yet."""
+        """The store that a file holds; an empty one if there is no file yet.
+
+        Args:
+            persist_path: What `persist`, or LlamaIndex's, wrote.
+            **options: Those of `SimpleChatStore`.
+
+        Raises:
+            TransferError: The file is damaged.
+        """
         store = cls(**options)
         store._store = await in_thread(SimpleChatStore.from_persist_path, persist_path, **options)
+        return store
+
+    async def json(self) -> str:
+        """Everything, as the JSON text that `persist` writes."""
+        return await in_thread(self._store.json)
+
+    @classmethod
+    async def parse_raw(cls, text: str, **options: Any) -> Self:
+        """The store that the JSON text of `json()` holds.
+
+        Raises:
+            TransferError: The text is damaged.
+        """
+        store = cls(**options)
+        store._store = await in_thread(SimpleChatStore.parse_raw, text, **options)
         return store
 
     async def close(self) -> None:
