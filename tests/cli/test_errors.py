@@ -130,15 +130,14 @@ def test_a_server_that_is_not_there(run: Run) -> None:
         ["demo", "--small", "--url", "redis://:geheim@127.0.0.1:1"],
     ],
 )
-@pytest.mark.parametrize("debug", ["", "1"])
 def test_no_password_is_printed(
-    run: Run, words: list[str], debug: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CHATSTORE_DEBUG", debug)
+    monkeypatch.setenv("CHATSTORE_DEBUG", "1")
     found = run(*words)
     assert found.code != 0
     assert "geheim" not in found.out + found.err
-    assert found.err.startswith("chatstore: error: ") or debug
+    assert found.err.splitlines()[-1].startswith("chatstore: error: ")
 
 
 def test_debug_shows_where_it_came_from(

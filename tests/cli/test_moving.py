@@ -40,12 +40,12 @@ def test_export_as_json_tells_the_numbers(run: Run, chat: str) -> None:
     assert facts == {"conversations": 3, "messages": 16, "bytes": size}
 
 
-def test_export_to_stdout_is_json_lines(spawn: Run, chat: str) -> None:
+def test_export_to_stdout_is_json_lines(run: Run, spawn: Run, chat: str) -> None:
     found = spawn("export", "-", "--url", chat)
     assert found.code == 0
     assert found.rows[0]["format"] == "chatstore"
     Path("piped.jsonl").write_text(found.out)
-    assert spawn("import", "piped.jsonl", "--url", "restored.db").code == 0
+    assert run("import", "piped.jsonl", "--url", "restored.db").code == 0
     assert digest("restored.db") == digest(chat)
 
 

@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,21 @@ def test_add_with_a_ttl(run: Run) -> None:
     assert row["ttl"] == 60
 
 
-@pytest.mark.parametrize("words", [[], ["-"]])
-def test_add_from_stdin(spawn: Run, words: list[str]) -> None:
+def give(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_add_from_stdin(run: Run, spawn: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "Grüße\n\nzwei Absätze\n"
-    assert spawn("add", "k", *words, "--url", "fresh.db", stdin=text.encode()).code == 0
-    assert texts("fresh.db", "k") == [text[:-1]]
+    assert spawn("add", "k", "--url", "fresh.db", stdin=text.encode()).code == 0
+    give(monkeypatch, b"more")
+    assert run("add", "k", "-", "--url", "fresh.db").code == 0
+    assert texts("fresh.db", "k") == [text[:-1], "more"]
 
 
-def test_add_from_stdin_that_is_no_text(spawn: Run) -> None:
-    found = spawn("add", "k", "--url", "fresh.db", stdin=b"\xff")
+def test_add_from_stdin_that_is_no_text(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(monkeypatch, b"\xff")
+    found = run("add", "k", "--url", "fresh.db")
     assert (found.code, "not UTF-8" in found.err) == (2, True)
     assert not Path("fresh.db").exists()
 
