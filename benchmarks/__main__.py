@@ -22,6 +22,7 @@ QUESTIONS = (
     "opening",
     "disk",
     "peers",
+    "adapters",
 )
 
 
