@@ -109,8 +109,13 @@ def _borrow(place: Place, engine: sa.Engine) -> None:
 def _detached(pool: sa.Pool) -> sqlite3.Connection:
     """A connection with all that the host's events do to it, which then is ours alone."""
     fairy = pool.connect()
-    conn = _movable(fairy.dbapi_connection)
+    raw: Any = fairy.dbapi_connection
     fairy.detach()
+    try:
+        conn = _movable(raw)
+    except ValueError:
+        raw.close()
+        raise
     conn.row_factory, conn.text_factory = None, str
     return conn
 
