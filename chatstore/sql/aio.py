@@ -26,10 +26,14 @@ class _Late(SQLChatStore):
 
     def _begin(self) -> None:
         self._opening = threading.Lock()
+        self._process = os.getpid()
         self.opened = False
 
     def open(self) -> None:
         """See to the schema, once."""
+        if self._process != os.getpid():
+            # The thread that had the lock when this process was forked does not exist here.
+            self._opening, self._process = threading.Lock(), os.getpid()
         with self._opening:
             if not self.opened:
                 self._open()
