@@ -18,6 +18,13 @@ class AsyncSimpleChatStore(AsyncChatStore):
         ttl: As in `SimpleChatStore`.
         namespace: As in `SimpleChatStore`.
         strict: As in `SimpleChatStore`.
+
+    Example:
+        >>> from chatstore import ChatMessage
+        >>> async with AsyncSimpleChatStore() as store:
+        ...     _ = await store.add_message("user1", ChatMessage("Hello"))
+        ...     await store.count_messages("user1")
+        1
     """
 
     def __init__(
