@@ -74,15 +74,20 @@ def _add(turn: Turn, told: Conversation, drafts: Iterable[Draft], held: Held | N
         return len(new)
     rest = iter(drafts)
     seen: dict[str, tuple[str, str]] = {}
-    here = count = archived = 0
-    while chunk := list(islice(rest, PAGE)):
+    new = unknown(turn, told.key, None, islice(rest, PAGE), seen)
+    if not new:
+        return 0
+    count, archived = len(new), _archived(new)
+    here = _create(turn, told, count, archived)
+    store(turn, here, 0, 0, new)
+    more = False
+    while chunk := list(islice(rest, PAGE)):  # only of a long one, whose row is then corrected
+        more = True
         new = unknown(turn, told.key, None, chunk, seen)
-        if not count:
-            here = _create(turn, told)
         store(turn, here, count * GAP, count, new)
         count += len(new)
-        archived += sum(draft.archived for draft in new)
-    if count:
+        archived += _archived(new)
+    if more:
         turn.run(
             turn.sql.settle,
             conversation_id=here,
@@ -93,7 +98,11 @@ def _add(turn: Turn, told: Conversation, drafts: Iterable[Draft], held: Held | N
     return count
 
 
-def _create(turn: Turn, told: Conversation) -> int:
+def _archived(drafts: Iterable[Draft]) -> int:
+    return sum(draft.archived for draft in drafts)
+
+
+def _create(turn: Turn, told: Conversation, count: int, archived: int) -> int:
     if told.revision == NEW:
         ttl = turn.ttl
         expires_at = None if ttl is None else turn.now + ttl
@@ -102,7 +111,8 @@ def _create(turn: Turn, told: Conversation) -> int:
         expires_at = None if told.expires_at is None else clock.read(told.expires_at)
     return turn.create(
         told.key,
-        0,
+        count,
+        archived=archived,
         created_at=clock.read(told.created_at),
         updated_at=clock.read(told.updated_at),
         ttl=ttl,
