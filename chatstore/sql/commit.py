@@ -21,11 +21,11 @@ from typing import Any
 from chatstore.errors import StoreBusyError, StoreClosedError
 from chatstore.sql import faults
 from chatstore.sql.batch import Batches, Transactions
+from chatstore.sql.crew import Crew
 from chatstore.sql.op import Mail, Op, copy_of
 
 # A batch holds its savepoints' undo pages in memory and its members' time in its hands.
 MAX_BATCH = 128
-_IDLE_SECONDS = 5.0
 
 
 class _Lead(Enum):
@@ -54,8 +54,7 @@ class GroupCommit:
         self._queue: list[Op] = []
         self._alone: list[Op] = []
         self._closing = False
-        self._crew: threading.Thread | None = None
-        self._crew_wake = threading.Lock()
+        self._crew = Crew(lambda: self._leader is _Lead.CREW, lambda: self._lead(_Lead.CREW, None))
 
     # ------------------------------------------------------------------ callers
 
@@ -126,11 +125,7 @@ class GroupCommit:
                     self._leader = _Lead.SHUT
         for op in self._alone:
             op.rouse()
-        crew = self._crew
-        if crew is not None:
-            with contextlib.suppress(RuntimeError):
-                self._crew_wake.release()
-            crew.join()
+        self._crew.stop()
 
     @property
     def leading_here(self) -> bool:
@@ -191,7 +186,7 @@ class GroupCommit:
         if isinstance(leader, Op):
             leader.rouse()
         elif leader is _Lead.CREW:
-            self._rouse_crew()
+            self._crew.rouse()
 
     def _withdraw(self, op: Op) -> None:
         """Undoes what an op of this thread holds, however it came to leave. May be repeated."""
@@ -306,27 +301,3 @@ class GroupCommit:
                 mail.post(ops)
         # Otherwise the last results would be held until the next write.
         del batch[:]
-
-    # ------------------------------------------------------------------ the crew
-
-    def _rouse_crew(self) -> None:
-        with self._mutex:
-            if self._crew is None:
-                self._crew_wake = threading.Lock()
-                self._crew = threading.Thread(target=self._serve, name="chatstore", daemon=True)
-                self._crew.start()
-            with contextlib.suppress(RuntimeError):
-                self._crew_wake.release()
-
-    def _serve(self) -> None:
-        """Leads for tasks, whose own thread must not wait. Goes when it has idled for a while."""
-        wake = self._crew_wake
-        while True:
-            roused = wake.acquire(timeout=_IDLE_SECONDS)
-            with self._mutex:
-                leads = self._leader is _Lead.CREW
-                if not leads and (not roused or self._leader is _Lead.SHUT):
-                    self._crew = None
-                    return
-            if leads:
-                self._lead(_Lead.CREW, None)

@@ -86,13 +86,13 @@ def test_a_turn_of_the_loop_is_over_before_a_thread_is_woken(
     database: SQLiteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queued: list[int] = []
-    real = database._commit._rouse_crew
+    real = database._commit._crew.rouse
 
     def rouse() -> None:
         queued.append(len(database._commit._queue))
         real()
 
-    monkeypatch.setattr(database._commit, "_rouse_crew", rouse)
+    monkeypatch.setattr(database._commit._crew, "rouse", rouse)
 
     async def main() -> None:
         await asyncio.gather(*[database.awrite(append()) for _ in range(50)])
@@ -351,7 +351,7 @@ def test_a_read_only_database_refuses_tasks_too(path: Path, opened: Opened) -> N
 def test_threads_go_when_they_are_idle(
     database: SQLiteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatstore.sql.commit._IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("chatstore.sql.crew._IDLE_SECONDS", 0.05)
     monkeypatch.setattr("chatstore.sql.loops._IDLE_SECONDS", 0.05)
     before = threading.active_count()
 
