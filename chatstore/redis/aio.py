@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, MovedError, RedisError
+from redis.exceptions import AskError, MovedError
 
 from chatstore import errors
 from chatstore import operations as ops
@@ -86,7 +86,7 @@ class AsyncRedisChatStore(AsyncChatStore):
         for batches in nodes.values():
             await batches.settled()
         if client is not None and self._settings.address is not None:
-            self._node_clients.append(client)
+            self._node_clients += connect.parts(client)
         while self._node_clients:
             await self._node_clients.pop().aclose()
 
@@ -112,18 +112,31 @@ class AsyncRedisChatStore(AsyncChatStore):
             plan.close()
 
     async def _perform(self, request: Request) -> Any:
-        key = None if isinstance(request, Scan) else request.key
+        patience = self._settings.patience()
+        while True:
+            try:
+                client = self._connected()
+                if isinstance(request, Run):
+                    return await self._run(client, request)
+                if isinstance(request, Ask):
+                    return await self._ask(client, request)
+                return await self._scan(client, request.pattern)
+            except errors.ChatStoreError:
+                raise
+            except faults.DRIVER as error:
+                pause = patience.pause(error)
+                if not pause:
+                    key = None if isinstance(request, Scan) else request.key
+                    raise await self._fault(error, key) from None
+            await asyncio.sleep(pause)
+
+    def _connected(self) -> Any:
+        if self._closed:
+            raise errors.closed()
         if self._client is None:
             assert self._settings.address is not None  # noqa: S101
             self._client = connect.client(self._settings.address, awaited=True)
-        try:
-            if isinstance(request, Run):
-                return await self._run(self._client, request)
-            if isinstance(request, Ask):
-                return await self._ask(self._client, request)
-            return await self._scan(self._client, request.pattern)
-        except (RedisError, OSError) as error:
-            raise await self._fault(error, key) from None
+        return self._client
 
     async def _fault(self, error: Exception, key: str | None) -> Exception:
         fault = faults.translated(error, self._settings.where, key)
@@ -200,8 +213,8 @@ class AsyncRedisChatStore(AsyncChatStore):
                     "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, "TYPE", "zset",
                     **where, **RAW,
                 )  # fmt: skip
-                if isinstance(reply, dict):  # a Cluster's answer names the node
-                    [reply] = reply.values()
+                if isinstance(reply[0], dict):  # a Cluster's answer names the node
+                    reply = (*reply[0].values(), reply[1])
                 cursor, names = reply
                 found += names
                 if int(cursor) == 0:

@@ -10,26 +10,22 @@ from chatstore.redis import rows as layout
 
 @dataclass(slots=True)
 class Whole:
-    """Everything under one key: `lives` milliseconds to live (-1: for ever), `ids` of callers."""
+    """Everything under one key; `ids` are the callers', `strange` what nobody knows."""
 
     header: layout.Header
     metadata: str
     rows: list[Row]
     ids: dict[str, int]
-    lives: int
     strange: int
 
     @classmethod
-    def read(cls, reply: Sequence[str]) -> "Whole":
-        """From what `whole.lua` says."""
-        lives, members, scores = int(reply[0]), reply[1::2], reply[2::2]
-        header = layout.header(members[0])
-        assert header is not None  # noqa: S101 - the script has looked
+    def read(cls, header: layout.Header, members: Sequence[tuple[str, int]]) -> "Whole":
+        """From all members and scores, in order."""
         ids: dict[str, int] = {}
         rows, strange = [], 0
-        for member, score in zip(members[1:], scores[1:]):
+        for member, score in members[1:]:
             if member[0] == "@":
-                ids[layout.unescape(member[1:])] = -int(score)
+                ids[layout.unescape(member[1:])] = -score
             elif member[0] in "+-":
                 try:
                     rows.append(layout.row(header.incarnation, member, score))
@@ -37,11 +33,18 @@ class Whole:
                     strange += 1
             elif member[0] != "#":
                 strange += 1
-        return cls(header, layout.metadata(members), rows, ids, lives, strange)
+        metadata = layout.metadata([member for member, _ in members[:2]])
+        return cls(header, metadata, rows, ids, strange)
 
 
-def problems(key: str, whole: Whole) -> list[str]:
-    """What is wrong with a conversation, a sentence each."""
+def problems(key: str, whole: Whole, lives: int) -> list[str]:
+    """What is wrong with a conversation, a sentence each.
+
+    Args:
+        key: The caller's.
+        whole: All of it.
+        lives: For how many milliseconds its Redis key lives: -1 for ever, -2 not any more.
+    """
     header, rows = whole.header, whole.rows
     found = [fault for row in rows for fault in codec.faults(key, row)]
     archived = sum(bool(row.archived) for row in rows)
@@ -62,7 +65,7 @@ def problems(key: str, whole: Whole) -> list[str]:
         found.append(f"{key!r}: the index of ids does not fit the messages")
     if whole.strange:
         found.append(f"{key!r}: {whole.strange} members are neither messages nor anything known")
-    if (header.expires_at is None) != (whole.lives < 0):
+    if lives != -2 and (header.expires_at is None) != (lives == -1):
         never = "never " if header.expires_at is None else ""
         found.append(f"{key!r}: it should {never}expire, but its Redis key says otherwise")
     return found

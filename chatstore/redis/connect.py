@@ -1,5 +1,7 @@
 """From a URL to a redis-py client, blocking or not, for one server, a Cluster or Sentinel."""
 
+import random
+from time import monotonic
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -27,7 +29,10 @@ _SCHEMES: dict[str, tuple[str, Kind]] = {
     "valkeys+sentinel": ("rediss", "sentinel"),
 }
 DEFAULT_PORT = {"server": 6379, "cluster": 6379, "sentinel": 26379}
-RETRIES = {"server": 8, "cluster": 8, "sentinel": 20}  # a fail-over takes seconds
+RETRIES = 8
+FAIL_OVER = 8.0
+"""For how many seconds calls wait for Sentinel to name a new master."""
+
 _RETRIED = (Unreachable, Late, ReadOnlyError)  # the last: a master that has just been demoted
 
 
@@ -153,15 +158,23 @@ def client(address: Address, *, awaited: bool) -> Any:
     options: dict[str, Any] = {
         "socket_timeout": 5.0,
         "socket_connect_timeout": 5.0,
-        "socket_keepalive": True,
         **address.options,
     }
+    if awaited and "connection_class" in options:  # the driver has each of them twice
+        from redis.asyncio import connection
+
+        options["connection_class"] = getattr(connection, options["connection_class"].__name__)
+    if "path" not in options:
+        options.setdefault("socket_keepalive", True)
     if address.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         # Slots that nobody serves are an error of the calls that need them, and of no others.
         return library.RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
     backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
-    options["retry"] = Retry(backoff, RETRIES[address.kind], supported_errors=_RETRIED)
+    # Behind Sentinel the driver would try the address that failed again and again, and would find
+    # the master of before there once it is back: the store itself tries again, and asks anew.
+    retries = 0 if address.kind == "sentinel" else RETRIES
+    options["retry"] = Retry(backoff, retries, supported_errors=_RETRIED)
     if address.kind == "sentinel":
         login = {name: options[name] for name in ("ssl",) if name in options}
         watchers = Sentinel(  # type: ignore[no-untyped-call]
@@ -169,3 +182,25 @@ def client(address: Address, *, awaited: bool) -> Any:
         )
         return watchers.master_for(address.service)
     return library.Redis.from_pool(library.ConnectionPool(**options))
+
+
+class Patience:
+    """How long a call is tried again, where the driver does not do it."""
+
+    def __init__(self, kind: Kind | None) -> None:
+        self._until = monotonic() + FAIL_OVER if kind == "sentinel" else 0.0
+        self._pause = 0.01
+
+    def pause(self, error: Exception) -> float:
+        """The seconds until the next try; 0 if there is none."""
+        if not isinstance(error, _RETRIED) or monotonic() > self._until:
+            return 0.0
+        self._pause = min(2 * self._pause, 0.5)
+        return random.uniform(self._pause / 2, self._pause)  # noqa: S311
+
+
+def parts(client: Any) -> list[Any]:
+    """What must be closed with a client: itself, and those that it asks for the master."""
+    pool = getattr(client, "connection_pool", None)
+    manager = getattr(pool, "sentinel_manager", None)
+    return [client, *getattr(manager, "sentinels", ())]

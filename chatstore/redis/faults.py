@@ -11,6 +11,9 @@ from redis import exceptions as redis_errors
 
 from chatstore import errors
 
+DRIVER = (redis_errors.RedisError, redis_errors.RedisClusterException, OSError)
+"""What the driver raises."""
+
 _CODE = re.compile(
     r"\b(CHATSTORE-[A-Z]+|WRONGTYPE|OOM|READONLY|NOAUTH|WRONGPASS|NOPERM|LOADING|BUSY|MASTERDOWN"
     r"|CLUSTERDOWN|TRYAGAIN|CROSSSLOT|NOREPLICAS|MISCONF|MOVED|ASK|NOPROTO|UNKILLABLE)\b"
@@ -48,18 +51,11 @@ def told(text: str, key: str) -> errors.ChatStoreError:
 
 
 def _code(error: Exception) -> str | None:
-    if isinstance(error, redis_errors.AuthenticationError):
-        return "WRONGPASS"
-    if isinstance(error, redis_errors.NoPermissionError):
-        return "NOPERM"
-    if isinstance(error, redis_errors.OutOfMemoryError):
-        return "OOM"
-    if isinstance(error, redis_errors.ReadOnlyError):
-        return "READONLY"
-    if isinstance(error, redis_errors.BusyLoadingError):
-        return "LOADING"
+    # The driver makes classes of some codes, and cuts them off the text.
+    for kind, code in _BY_CLASS:
+        if isinstance(error, kind):
+            return code
     if isinstance(error, redis_errors.ResponseError):
-        # The driver cuts some codes off, and old servers wrap them; none stands in our own texts.
         text = str(error)
         found = _CODE.search(text[:400])
         if found is None and "used memory > 'maxmemory'" in text:
@@ -99,6 +95,17 @@ def unconfirmed(where: str, confirmed: int, wanted: int, wait_ms: int) -> Except
         f"{where} has stored the write, but {confirmed} of {wanted} replicas confirmed it within "
         f"{wait_ms} ms; it is lost if the server fails now. Give messages an id to repeat it"
     )
+
+
+_BY_CLASS: tuple[tuple[type[Exception], str], ...] = (
+    (redis_errors.AuthenticationError, "WRONGPASS"),
+    (redis_errors.NoPermissionError, "NOPERM"),
+    (redis_errors.OutOfMemoryError, "OOM"),
+    (redis_errors.ReadOnlyError, "READONLY"),
+    (redis_errors.BusyLoadingError, "LOADING"),
+    (redis_errors.MovedError, "MOVED"),
+    (redis_errors.AskError, "ASK"),
+)
 
 
 def _miscounted(key: str) -> errors.StoreCorruptError:

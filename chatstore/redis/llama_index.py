@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from chatstore import arguments, clock, codec, json_text
 from chatstore.errors import InvalidKeyError, InvalidMessageError, TransferError
 from chatstore.messages import ChatMessage
@@ -42,11 +40,12 @@ def stream(url: str) -> Stream:
             drafts = _drafts(key, client.execute_command("LRANGE", key, 0, -1, **RAW))
             if drafts:
                 yield _conversation(key, drafts), drafts
-    except (RedisError, OSError) as error:
+    except faults.DRIVER as error:
         raise faults.translated(error, address.where, None) from None
     finally:
         if client is not None:
-            client.close()
+            for part in connect.parts(client):
+                part.close()
 
 
 def _keys(client: Any, *, clustered: bool) -> set[str]:
@@ -58,8 +57,8 @@ def _keys(client: Any, *, clustered: bool) -> set[str]:
             reply = client.execute_command(
                 "SCAN", cursor, "COUNT", SCAN_COUNT, "TYPE", "list", **where, **RAW
             )
-            if isinstance(reply, dict):  # a Cluster's answer names the node
-                [reply] = reply.values()
+            if isinstance(reply[0], dict):  # a Cluster's answer names the node
+                reply = (*reply[0].values(), reply[1])
             cursor, names = reply
             found.update(_decoded(names))
             if int(cursor) == 0:

@@ -5,12 +5,12 @@ the awaiting one share all of it but the word `await`. Most plans ask once.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar, cast
 
 from chatstore import clock, codec, errors
 from chatstore import operations as ops
-from chatstore.arguments import Expected
+from chatstore.arguments import EVERYTHING, Expected
 from chatstore.records import CheckReport, Conversation, Draft, Row, made_id
 from chatstore.redis import faults
 from chatstore.redis import rows as layout
@@ -36,9 +36,9 @@ BY_TTL = -1
 class Run:
     """Run a script; the reply is its result. The first key says where; `key` is the caller's."""
 
-    script: Script
+    script: Script = field(repr=False)
     names: Sequence[str]
-    arguments: Sequence[str | int]
+    arguments: Sequence[str | int] = field(repr=False)
     key: str
     writes: bool = False
 
@@ -339,6 +339,10 @@ class Plans:
 
     def read(self, op: ops.Read) -> Plan[list[Row]]:
         """Carry out `Read`."""
+        if op.window == EVERYTHING:
+            # A plain command: in a script, Lua would keep the memory of a long conversation.
+            whole = yield from self.whole(op.key)
+            return [] if whole is None else whole.rows
         last, start, stop, status = op.window
         bounds = ("" if bound is None else bound for bound in (last, start, stop))
         name = self.names.conversation(op.key)
@@ -373,17 +377,22 @@ class Plans:
         members = layout.texts(reply)
         if not members:
             return None
-        header = layout.header(members[0])
-        if header is None:
-            if layout.is_newer(members[0]):
-                raise faults.newer(key)
-            raise faults.foreign(key)
-        return header, layout.metadata(members)
+        return self._header(key, members[0]), layout.metadata(members)
+
+    def _header(self, key: str, member: str) -> layout.Header:
+        header = layout.header(member)
+        if header is not None:
+            return header
+        raise faults.newer(key) if layout.is_newer(member) else faults.foreign(key)
 
     def whole(self, key: str) -> "Plan[Whole | None]":
         """Everything of a conversation, from one moment."""
-        reply = yield Run(script("whole"), (self.names.conversation(key),), (), key)
-        return None if not reply else Whole.read(layout.texts(reply))
+        name = self.names.conversation(key)
+        [reply] = yield Ask([("ZRANGE", name, 0, -1, "WITHSCORES")], key)
+        members = layout.pairs(reply)
+        if not members:
+            return None
+        return Whole.read(self._header(key, members[0][0]), members)
 
     # Lists
 
@@ -462,7 +471,8 @@ class Plans:
                 continue  # somebody else's
             if whole is not None:
                 conversations, messages = conversations + 1, messages + len(whole.rows)
-                found += problems(key, whole)
+                [lives] = yield Ask([("PTTL", self.names.conversation(key))], key)
+                found += problems(key, whole, int(lives))
         return CheckReport(conversations, messages, found)
 
 

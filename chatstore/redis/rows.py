@@ -14,7 +14,8 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from math import inf
+from typing import Any, NamedTuple
 
 from chatstore import clock
 from chatstore.json_text import quote
@@ -69,7 +70,19 @@ def draft_text(draft: Draft) -> str:
     )
 
 
-def row(incarnation: str, member: str, score: str) -> Row:
+def pairs(reply: Sequence[Any]) -> list[tuple[str, int]]:
+    """Members with scores, as ZRANGE tells them: flat, or in pairs in the newer protocol."""
+    if not reply:
+        return []
+    if not isinstance(reply[0], list | tuple):
+        reply = list(zip(reply[::2], reply[1::2]))
+    members = texts([pair[0] for pair in reply])
+    # Those of the header and the metadata are infinite.
+    whole = (0 if float(score) == -inf else int(float(score)) for _, score in reply)
+    return list(zip(members, whole))
+
+
+def row(incarnation: str, member: str, score: str | int) -> Row:
     """The row of a message's member and score."""
     head, id, format, role, kind, calls, created_at, payload = member.split("|", 7)
     if "\\" in member[: len(member) - len(payload)]:

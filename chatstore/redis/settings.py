@@ -27,6 +27,10 @@ class Settings:
     replicas: int
     wait_ms: int
 
+    def patience(self) -> connect.Patience:
+        """For one call."""
+        return connect.Patience(None if self.address is None else self.address.kind)
+
 
 def settings(
     redis_url: str,

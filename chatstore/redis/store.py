@@ -1,11 +1,12 @@
 """`RedisChatStore`: conversations in Redis or Valkey, for callers that block."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from chatstore import errors
 from chatstore import operations as ops
@@ -83,7 +84,8 @@ class RedisChatStore(ChatStore):
         with self._opening:
             client, self._client = self._client, None
         if client is not None and self._settings.address is not None:
-            client.close()
+            for part in connect.parts(client):
+                part.close()
 
     def _execute(self, operation: ops.Operation[T]) -> T:
         return self._carry_out(self._plans.plan(operation))
@@ -119,16 +121,23 @@ class RedisChatStore(ChatStore):
         return client
 
     def _perform(self, request: Request) -> Any:
-        key = None if isinstance(request, Scan) else request.key
-        try:
-            client = self._connected()
-            if isinstance(request, Run):
-                return self._run(client, request)
-            if isinstance(request, Ask):
-                return self._ask(client, request)
-            return list(self._scan(client, request.pattern))
-        except (RedisError, OSError) as error:
-            raise self._fault(error, key) from None
+        patience = self._settings.patience()
+        while True:
+            try:
+                client = self._connected()
+                if isinstance(request, Run):
+                    return self._run(client, request)
+                if isinstance(request, Ask):
+                    return self._ask(client, request)
+                return list(self._scan(client, request.pattern))
+            except errors.ChatStoreError:
+                raise
+            except faults.DRIVER as error:
+                pause = patience.pause(error)
+                if not pause:
+                    key = None if isinstance(request, Scan) else request.key
+                    raise self._fault(error, key) from None
+            time.sleep(pause)
 
     def _fault(self, error: Exception, key: str | None) -> Exception:
         fault = faults.translated(error, self._settings.where, key)
@@ -197,8 +206,8 @@ class RedisChatStore(ChatStore):
                     "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, "TYPE", "zset",
                     **where, **RAW,
                 )  # fmt: skip
-                if isinstance(reply, dict):  # a Cluster's answer names the node
-                    [reply] = reply.values()
+                if isinstance(reply[0], dict):  # a Cluster's answer names the node
+                    reply = (*reply[0].values(), reply[1])
                 cursor, names = reply
                 yield from names
                 if int(cursor) == 0:

@@ -22,6 +22,7 @@ if c and sign ~= '' then
     end
   end
 end
+if new == 0 and not any then return 'kept|||' end
 local at = now()
 local left = new
 if c and sign ~= '' then left = left + c.count - #gone / 2 end
