@@ -243,3 +243,10 @@ else:
     raise AssertionError("imported")
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_call_is_said_once() -> None:
+    with open_store("memory://") as store:
+        write_langchain(store)
+        types = [block["block_type"] for block in store.get_messages("k")[2].blocks]
+        assert types == ["text", "tool_call", "tool_call"]

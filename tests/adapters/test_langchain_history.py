@@ -263,3 +263,13 @@ def test_a_type_of_the_future_hides_nothing() -> None:
         first, second = ChatStoreMessageHistory("k", store).messages
         assert (first.content, first.type, second.content) == ("beep", "chat", "b")
         assert store.get_messages("k")[0].role == "robot"
+
+
+def test_what_a_caller_left_out_is_not_filled_in(store: ChatStore) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = AIMessage("a")
+    message.additional_kwargs["tool_calls"] = [call]  # the constructor would read it
+    history = ChatStoreMessageHistory("k", store)
+    history.add_message(message)
+    assert history.messages == [message]
+    assert history.messages[0].tool_calls == []  # type: ignore[attr-defined]

@@ -192,3 +192,15 @@ def test_ours_are_read_and_theirs_are_ours(store: ChatStore) -> None:
     chats.add_message("k", ChatMessage(role="assistant", blocks=[TextBlock(text="Hi")]))
     assert store.get_messages("k")[1] == Ours("Hi", role="assistant")
     assert [record.format for record in store.get_records("k")] == ["chatstore", "chatstore"]
+
+
+def test_a_place_among_active_ones_with_archived_ones_between(store: ChatStore) -> None:
+    async def main() -> None:
+        memory = LlamaIndexMemoryStore(store)
+        await memory.add_message("k", said("a"))
+        await memory.add_message("k", said("old"), status=ARCHIVED)
+        await memory.add_message("k", said("b"))
+        assert await memory.delete_message("k", 0) == said("a")
+        assert texts(await memory.get_messages("k", status=None)) == ["old", "b"]
+
+    asyncio.run(main())
