@@ -442,12 +442,13 @@ def test_progress_is_told_now_and_then_and_at_the_end(format: Any) -> None:
 
 
 def test_killed_at_any_moment_it_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    kill_exporters(tmp_path, rounds=12)
+    kill_exporters(tmp_path, rounds=12, seed=0)
 
 
 @pytest.mark.torture
-def test_killed_a_thousand_times(tmp_path: Path) -> None:
-    kill_exporters(tmp_path, rounds=1000)
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_killed_a_thousand_times(seed: int, tmp_path: Path) -> None:
+    kill_exporters(tmp_path, rounds=50, seed=seed)
 
 
 EXPORTER = """
@@ -463,13 +464,13 @@ while True:
 """
 
 
-def kill_exporters(folder: Path, rounds: int) -> None:
+def kill_exporters(folder: Path, rounds: int, seed: int) -> None:
     paths = [folder / "chat.json", folder / "chat.jsonl", folder / "chat.jsonl.gz"]
     store = SimpleChatStore()
     store.add_messages("user1", [ChatMessage("old")] * 10)
     for path in paths:
         store.export_json(path)
-    chance = random.Random(7)
+    chance = random.Random(seed)
     for _ in range(rounds):
         command = [sys.executable, "-c", EXPORTER, *map(str, paths)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from chatstore import ChatMessage, NativeMessage, SimpleChatStore
 from chatstore.transfer import llama_index
@@ -184,6 +184,7 @@ def test_our_file_loads_there(theirs: Any, tmp_path: Path) -> None:
     assert [m.content for m in there.get_messages("user1")] == [f"message {i}" for i in range(7)]
 
 
+@settings(deadline=None)
 @given(store=stores())
 def test_any_file_loads_there(theirs: Any, store: SimpleChatStore) -> None:
     there = theirs(**json.loads(store.json()))

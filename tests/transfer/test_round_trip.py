@@ -60,6 +60,7 @@ def test_an_empty_store(format: Format) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
+@settings(deadline=None)
 @hypothesis.given(store=stores())
 def test_any_store(format: Format, store: SimpleChatStore) -> None:
     data = exported(store, format)
@@ -70,9 +71,10 @@ def test_any_store(format: Format, store: SimpleChatStore) -> None:
 
 
 @pytest.mark.torture
-@settings(max_examples=10_000, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("part", range(10))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @hypothesis.given(store=stores())
-def test_ten_thousand_stores(store: SimpleChatStore) -> None:
+def test_ten_thousand_stores(part: int, store: SimpleChatStore) -> None:
     for format in FORMATS:
         data = exported(store, format)
         again = imported(data, format)
