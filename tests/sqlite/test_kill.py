@@ -14,7 +14,7 @@ from tests.sqlite.history import fingerprint, look, states
 from tests.sqlite.processes import processes
 from tests.sqlite.writer import READY, keys_of, write
 
-ENOUGH = 400
+ENOUGH = 2_000
 """More steps than a process carries out before it is killed."""
 
 
@@ -32,8 +32,8 @@ def _run(path: Path, acks: Any, seeds: list[int], options: dict[str, Any]) -> No
     write(path, acks.fileno(), seeds, ENOUGH, **options)
 
 
-def kill_one(path: Path, seeds: list[int], wait: float | None, **options: Any) -> bytes:
-    """Start a writer, kill it so many seconds after it began to write; what it acknowledged.
+def kill_one(path: Path, seeds: list[int], after: int | None, **options: Any) -> bytes:
+    """Start a writer, kill it some moments after so many acknowledgements; all of these.
 
     With `None` it is killed at some moment while it opens the store.
     """
@@ -41,18 +41,19 @@ def kill_one(path: Path, seeds: list[int], wait: float | None, **options: Any) -
     process = processes.Process(target=_run, args=(path, acks, seeds, options))
     process.start()
     acks.close()
+    told = bytearray()
     try:
-        if wait is None:
+        if after is None:
             time.sleep(random.uniform(0.02, 0.12))
-            ready = b""
         else:
-            ready = os.read(reader.fileno(), 1)
-            assert ready == READY, "the writer failed"
-            time.sleep(wait)
+            while len(told) < len(READY) + after:
+                part = os.read(reader.fileno(), 1 << 16)
+                assert part, "the writer failed"
+                told += part
+            time.sleep(random.uniform(0, 0.004))
         process.kill()
         process.join()
         assert process.exitcode == -9, "the writer ended by itself"
-        told = bytearray(ready)
         while part := os.read(reader.fileno(), 1 << 16):
             told += part
     finally:
@@ -68,10 +69,10 @@ def kill_many(folder: Path, rounds: int, writers: int, seed: int, **options: Any
     for number in range(rounds):
         path = folder / f"{number}.db"
         seeds = [chance.randrange(1 << 30) for _ in range(writers)]
-        wait = None if number % 8 == 7 else chance.uniform(0.002, 0.06)
-        acks = kill_one(path, seeds, wait, **options)
+        after = None if number % 8 == 7 else chance.choice((0, 1, 2, 5, 10, 20, 40))
+        acks = kill_one(path, seeds, after, **options)
         tally.kills += 1
-        tally.while_opening += wait is None
+        tally.while_opening += after is None
         tally.acked += len(acks)
         if number % 2:
             # It is the store that recovers the file, or finishes making it.
@@ -128,7 +129,7 @@ def test_a_file_outlives_many_deaths(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
     expected: dict[str, list[str]] = {}
     for number in range(12):
-        acks = kill_one(path, [number], 0.02, edits=False)
+        acks = kill_one(path, [number], 10, edits=False)
         state, wrong = look(path)
         assert not wrong
         for key, texts in expected.items():
