@@ -61,7 +61,8 @@ def test(options: "list[str]") -> int:
         "ruff check": ["ruff", "check"],
         "ruff format": ["ruff", "format", "--check"],
         "mypy": ["mypy"],
-        "pytest": ["pytest", *options],
+        # A worker for each core: most of the time goes into waiting for disks and servers.
+        "pytest": ["pytest", "-n", "auto", *options],
     }
     failed = []
     for name, command in checks.items():
