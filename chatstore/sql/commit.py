@@ -118,6 +118,8 @@ class GroupCommit:
 
     def shut(self) -> None:
         """After those who queue have been served, serves nobody any more."""
+        if self.leading_here:
+            raise self._nested()
         self._closing = True
         while self._leader is not _Lead.SHUT:
             with contextlib.suppress(StoreClosedError), self.alone(), self._mutex:
@@ -133,6 +135,9 @@ class GroupCommit:
         taken = self._leader is not None and self._leader is not _Lead.SHUT
         return taken and self._leader_thread == threading.get_ident()
 
+    def _nested(self) -> RuntimeError:
+        return RuntimeError(f"{self._name}: a call inside a write would wait for itself.")
+
     # ------------------------------------------------------------------ who leads
 
     def _line_up(self, op: Op, line: list[Op], timeout: float | None = None) -> None:
@@ -140,8 +145,7 @@ class GroupCommit:
         while True:
             if self._leader is not None:
                 if self.leading_here:
-                    message = f"{self._name}: a write inside a write would wait for itself."
-                    raise RuntimeError(message)
+                    raise self._nested()
                 op.expect_to_wait()
             with self._mutex:
                 if self._leader is None:
@@ -209,11 +213,12 @@ class GroupCommit:
     def _surely(step: Callable[[], None]) -> None:
         """Runs a step that may be repeated until nothing has interrupted it."""
         interruption: BaseException | None = None
-        while True:
+        # A handler of a signal may raise what it likes; a fault of ours must not go on for ever.
+        for _ in range(100):
             try:
                 step()
                 break
-            except KeyboardInterrupt as error:
+            except BaseException as error:  # noqa: BLE001
                 interruption = error
         if interruption is not None:
             raise interruption
@@ -222,11 +227,11 @@ class GroupCommit:
 
     def _lead(self, me: Op | _Lead, own: Op | None) -> None:
         self._leader_thread = threading.get_ident()
-        # Who waited is in the queue, at its head.
-        batch: list[Op] = [own] if own is not None and own.wake is None else []
+        # Who queued is in the queue, at its head.
+        batch: list[Op] = [own] if own is not None and not own.queued else []
         try:
             try:
-                conn = self._writer.begin(self._since(own))
+                conn = self._writer.begin(self._head_since() if own is None else own.since)
             except Exception as error:  # noqa: BLE001
                 ours = self._writer.translate(error)
                 if own is not None:
@@ -245,15 +250,13 @@ class GroupCommit:
         finally:
             try:
                 self._end_turn(me, batch)
-            except KeyboardInterrupt:
+            except BaseException:
                 self._surely(lambda: self._end_turn(me, batch))
                 raise
 
-    def _since(self, own: Op | None) -> float | None:
-        if own is None:
-            with self._mutex:
-                return self._queue[0].since if self._queue else None
-        return own.since
+    def _head_since(self) -> float | None:
+        with self._mutex:
+            return self._queue[0].since if self._queue else None
 
     def _refuse(self, batch: list[Op], error: BaseException) -> None:
         """No transaction could begin: tasks are told now, threads find out when they lead."""

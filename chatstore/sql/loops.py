@@ -139,8 +139,9 @@ class Workers:
                 thread = threading.Thread(
                     target=self._work, args=(seat,), name="chatstore", daemon=True
                 )
-                self._threads.add(thread)
                 thread.start()
+                # It cannot have ended yet: for that it needs the mutex.
+                self._threads.add(thread)
             else:
                 self._jobs.append(job)
 

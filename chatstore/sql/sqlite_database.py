@@ -220,8 +220,8 @@ class SQLiteDatabase(Database):
 
     @override
     def close(self) -> None:
-        self._closed = True
         self._commit.shut()
+        self._closed = True
         self._readers.shut(lambda: faults.closed(self.name), time.monotonic() + DRAIN_SECONDS)
         self._workers.stop()
         # Last, so that the log is emptied by a connection that may write.

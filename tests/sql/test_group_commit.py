@@ -20,6 +20,7 @@ from chatstore.errors import (
 )
 from chatstore.sql import commit
 from chatstore.sql.conn import Conn
+from chatstore.sql.op import Op
 from chatstore.sql.sqlite_database import SQLiteDatabase
 from tests.sql.ledger import append, back_door, count, names, queued, refuse, traced, wait_for
 
@@ -161,6 +162,40 @@ def test_a_deferred_constraint_fails_only_whom_it_concerns(path: Path, opened: O
     assert answers.values == {0: 1, 2: 1}
     assert isinstance(answers.errors[1], ConflictError)
     assert names(path) == {"a": [1], "b": [1]}
+
+
+def test_who_finds_the_lead_free_after_all_is_served_too(
+    database: SQLiteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    led, go_on = threading.Event(), threading.Event()
+
+    def lead() -> None:
+        with database._commit.alone():
+            led.set()
+            go_on.wait(10)
+
+    leader = threading.Thread(target=lead)
+    leader.start()
+    assert led.wait(10)
+    real = Op.expect_to_wait
+
+    def just_then(op: Op) -> None:
+        # Between seeing that somebody leads and queueing, that one stops leading.
+        real(op)
+        go_on.set()
+        leader.join(10)
+
+    monkeypatch.setattr(Op, "expect_to_wait", just_then)
+    assert database.write(append()) == 1
+    assert database.read(count) == 1
+
+
+def test_closing_inside_a_write_is_refused_and_harms_nobody(database: SQLiteDatabase) -> None:
+    with pytest.raises(RuntimeError, match="inside a write"):
+        database.write(lambda conn: database.close())
+    with queued(database, [append(), append()]) as answers:
+        pass
+    assert answers.values == {0: 1, 1: 2}
 
 
 def test_a_batch_is_bounded(database: SQLiteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
