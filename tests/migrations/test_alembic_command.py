@@ -2,16 +2,17 @@
 
 import io
 import logging
-import os
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
-from alembic.config import Config
+from alembic.config import Config, main
 
 from chatstore.sql import schema
 from tests.migrations.conftest import Open
@@ -29,27 +30,39 @@ from tests.migrations.support import (
 )
 
 
-def alembic(
-    *words: str,
-    ini: Path = INI,
-    url: str | None = None,
-    fails: bool = False,
-    errors: bool = True,
-) -> str:
-    """What the command says."""
-    environment = {name: value for name, value in os.environ.items() if name != "CHATSTORE_URL"}
-    if url is not None:
-        environment["CHATSTORE_URL"] = url
-    done = subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", ini, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        cwd=ini.parent,
-    )
+def alembic(*words: str, ini: Path = INI, url: str | None = None, fails: bool = False) -> str:
+    """Runs the command in this process, which is ten times as fast, and returns what it says."""
+    said = io.StringIO()
+    root, own, search = logging.root, logging.getLogger("alembic"), sys.path[:]
+    before = (root.handlers[:], root.level, own.level)
+    code: object = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
+        _set_url(patch, url)
+        try:
+            main(["-c", str(ini), *words])
+        except SystemExit as exit_:
+            code = exit_.code
+        finally:
+            root.handlers[:], root.level, own.level = before
+            sys.path[:] = search
+    assert bool(code) == fails, said.getvalue()
+    return said.getvalue()
+
+
+def spawned(*words: str, ini: Path = INI, url: str | None = None, fails: bool = False) -> str:
+    """Runs the command as users do, and returns what it prints; if it fails, its complaints."""
+    with pytest.MonkeyPatch.context() as patch:
+        _set_url(patch, url)
+        line = [sys.executable, "-m", "alembic", "-c", str(ini), *words]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=ini.parent)
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    return done.stdout + (done.stderr if errors else "")
+    return done.stdout + done.stderr if fails else done.stdout
+
+
+def _set_url(patch: pytest.MonkeyPatch, url: str | None) -> None:
+    patch.delenv("CHATSTORE_URL", raising=False)
+    if url is not None:
+        patch.setenv("CHATSTORE_URL", url)
 
 
 def test_a_new_file_is_as_the_library_makes_it(path: Path, open_: Open) -> None:
@@ -65,8 +78,8 @@ def test_data_goes_up_and_down(old: Path) -> None:
     before, url = contents(old), f"sqlite:///{old}"
     alembic("upgrade", "head", url=url)
     assert (contents(old), version(old), sound(old)) == (before, SECOND, True)
-    assert "No new upgrade operations detected" in alembic("check", url=url)
-    assert f"{SECOND} (head)" in alembic("current", url=url)
+    assert "No new upgrade operations detected" in spawned("check", url=url)
+    assert f"{SECOND} (head)" in spawned("current", url=url)
     alembic("downgrade", "-1", url=url)
     assert (contents(old), version(old), sound(old)) == (before, FIRST, True)
 
@@ -108,25 +121,25 @@ def test_a_new_revision_has_the_form(tmp_path: Path, open_: Open) -> None:
     with opened(tmp_path / "chat.db") as conn:
         conn.execute("CREATE TABLE invoice (id INTEGER PRIMARY KEY)")
         conn.execute("DROP TABLE chatstore_block")
-    alembic("revision", "--autogenerate", "-m", "Bring the blocks back!", ini=ini, url=url)
+    spawned("revision", "--autogenerate", "-m", "Bring the blocks back!", ini=ini, url=url)
     made = tmp_path / "migrations" / "versions" / "0003_bring_the_blocks_back.py"
     source = made.read_text("utf-8")
     assert 'def upgrade(op: "Operations") -> None:' in source
     assert "op.create_table('chatstore_block'" in source
     assert "invoice" not in source
     assert "chatstore_alembic_version" not in source
-    told = alembic("upgrade", "head", ini=ini, url=url, fails=True)
+    told = spawned("upgrade", "head", ini=ini, url=url, fails=True)
     assert "add '0003_bring_the_blocks_back' to REVISIONS in chatstore/sql/versions.py" in told
     known = tmp_path / "chatstore" / "sql" / "versions.py"
     text = known.read_text("utf-8")
     known.write_text(text.replace(f'"{SECOND}")', f'"{SECOND}", "{made.stem}")'), "utf-8")
-    alembic("upgrade", "head", ini=ini, url=url)
+    spawned("upgrade", "head", ini=ini, url=url)
     assert version(tmp_path / "chat.db") == made.stem
-    assert "No new upgrade operations" in alembic("check", ini=ini, url=url)
+    assert "No new upgrade operations" in spawned("check", ini=ini, url=url)
 
 
 def test_sql_for_postgresql_is_written_without_a_server() -> None:
-    sql = alembic("upgrade", "head", "--sql", url="postgresql://u:p%40ss@nowhere/chat")
+    sql = spawned("upgrade", "head", "--sql", url="postgresql://u:p%40ss@nowhere/chat")
     assert sql.count("CREATE TABLE") == 4
     assert "COMMIT;" in sql
     assert "p%40ss" not in sql

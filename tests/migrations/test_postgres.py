@@ -21,7 +21,7 @@ from chatstore.sql import schema
 from chatstore.sql.engine import Database, open_database
 from chatstore.sql.models import GAP, Base
 from tests.migrations.support import DUMPS, FIRST, SECOND, Query, contents_of
-from tests.migrations.test_alembic_command import alembic
+from tests.migrations.test_alembic_command import alembic, spawned
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_alembics_command(database: Database, query: Query, postgres_url: str) -
 
 
 def test_sql_that_was_written_without_a_server(query: Query, database: Database) -> None:
-    query(alembic("upgrade", "head", "--sql", url="postgresql://", errors=False))
+    query(spawned("upgrade", "head", "--sql", url="postgresql://"))
     assert schema.check(database) == []
 
 
