@@ -73,6 +73,8 @@ class AsyncRedisChatStore(AsyncChatStore):
         self._client = redis_client
         self._nodes: dict[str, Batches] = {}
         self._node_clients: list[Any] = []
+        self._opening = asyncio.Lock()
+        self._acquainted = False
         self._closed = False
 
     def __repr__(self) -> str:
@@ -116,6 +118,8 @@ class AsyncRedisChatStore(AsyncChatStore):
         while True:
             try:
                 client = self._connected()
+                if self._plans.clustered and not self._acquainted:
+                    await self._acquaint(client)
                 if isinstance(request, Run):
                     return await self._run(client, request)
                 if isinstance(request, Ask):
@@ -137,6 +141,13 @@ class AsyncRedisChatStore(AsyncChatStore):
             assert self._settings.address is not None  # noqa: S101
             self._client = connect.client(self._settings.address, awaited=True)
         return self._client
+
+    async def _acquaint(self, client: Any) -> None:
+        """Learn the nodes of a Cluster, once: the client lets a second task use half of them."""
+        async with self._opening:
+            if not self._acquainted:
+                await client.initialize()
+                self._acquainted = True
 
     async def _fault(self, error: Exception, key: str | None) -> Exception:
         fault = faults.translated(error, self._settings.where, key)
@@ -164,7 +175,6 @@ class AsyncRedisChatStore(AsyncChatStore):
 
     async def _run_on_node(self, client: Any, request: Run) -> Any:
         """In a Cluster, WAIT must go where the write went."""
-        await client.initialize()
         for turn in range(MOVES):
             node = client.get_node_from_key(request.names[0])
             if node.name not in self._nodes:
@@ -202,7 +212,6 @@ class AsyncRedisChatStore(AsyncChatStore):
     async def _scan(self, client: Any, pattern: str) -> list[bytes]:
         nodes: list[Any] = [None]
         if self._plans.clustered:
-            await client.initialize()
             nodes = client.get_primaries()
         found: list[bytes] = []
         for node in nodes:

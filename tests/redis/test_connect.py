@@ -91,7 +91,7 @@ def test_a_client_of_the_callers_is_used_and_not_closed(redis_url: str, decode: 
                 await store.add_message(KEY, ChatMessage("a"))
                 assert (await store.get_messages(KEY))[0].content == "a"
                 assert await store.get_keys() == [KEY]
-            assert await awaited.ping()  # type: ignore[misc]
+            assert await awaited.ping()
 
     asyncio.run(main())
 
@@ -269,7 +269,7 @@ def test_a_server_that_runs_a_long_script(running: Running, face: str) -> None:
 
         def block() -> None:
             with pytest.raises(redis.ResponseError):
-                raw.eval("while true do end", 0)  # type: ignore[no-untyped-call]
+                raw.eval("while true do end", 0)
 
         thread = threading.Thread(target=block)
         thread.start()

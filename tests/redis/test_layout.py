@@ -1,0 +1,170 @@
+"""The sorted set itself: fields that survive, ordinals that are spaced anew, statuses that mix."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatstore import ChatMessage
+from chatstore.records import Draft
+from chatstore.redis import rows
+from tests.redis.given import KEY, NAME, held, opened, say
+from tests.servers import RedisServer
+
+ascii_json = st.text(st.characters(min_codepoint=32, max_codepoint=126)).map(
+    lambda t: f'{{"a":"{t}"}}'
+)
+anything = st.text()
+
+
+@given(
+    st.builds(
+        Draft,
+        st.none() | anything.filter(bool),
+        anything,
+        ascii_json,
+        anything,
+        st.none() | anything.filter(bool),
+        st.none() | anything.filter(bool),
+        st.booleans(),
+        st.integers(0, 2**52),
+    ),
+    st.integers(1, 2**52),
+    st.integers(1, 2**52),
+)
+def test_every_field_comes_back(draft: Draft, serial: int, ordinal: int) -> None:
+    text = rows.draft_text(draft)
+    assert text.isascii()
+    assert "\n" not in text
+    member = f"{text[0]}{serial}|{text[1:]}"
+    row = rows.row("inc", member, str(ordinal))
+    assert row.draft == draft
+    assert (row.conversation, row.serial, row.ordinal) == ("inc", serial, ordinal)
+
+
+def test_replies_of_both_protocols_are_read() -> None:
+    flat = [b"!cs1", b"-inf", b"+1|x", b"35184372088832"]
+    nested = [[b"!cs1", float("-inf")], [b"+1|x", 35184372088832.0]]
+    assert rows.pairs(flat) == rows.pairs(nested) == [("!cs1", 0), ("+1|x", 35184372088832)]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_both_protocols_are_spoken(redis_url: str, protocol: int) -> None:
+    with opened("sync", f"{redis_url}?protocol={protocol}") as store:
+        store.add_messages(KEY, [ChatMessage("a", id="m1"), *say("b")])
+        assert held(store) == ["a", "b"]
+        assert [m.content for m in store.get_messages(KEY, last=1)] == ["b"]
+        assert store.check().ok
+
+
+@pytest.mark.parametrize("place", [0, 1, 30, 59])
+def test_insertions_at_one_place_space_the_ordinals_anew(
+    redis_server: RedisServer, redis_url: str, place: int
+) -> None:
+    with opened("sync", redis_url) as store:
+        expected = [str(number) for number in range(60)]
+        store.add_messages(KEY, [ChatMessage(text, id=f"id{text}") for text in expected])
+        store.archive_messages(KEY, 40)
+        for number in range(150):
+            store.add_message(KEY, ChatMessage(f"new{number}", id=f"new{number}"), place)
+            expected.insert(place, f"new{number}")
+        assert held(store) == expected
+        assert [record.id for record in store.get_records(KEY)][place] == "new149"
+        assert store.check().problems == []
+        assert store.count_messages(KEY, status="archived") == 40
+        archived = [m.content for m in store.get_messages(KEY, status="archived")]
+        assert archived == [str(number) for number in range(40)]
+        # Ids were moved along.
+        assert store.add_message(KEY, ChatMessage("new7", id="new7")) == "new7"
+        assert store.count_messages(KEY) == 210
+
+
+def test_an_iteration_finds_its_place_though_ordinals_moved(redis_url: str) -> None:
+    with opened("sync", redis_url) as store:
+        store.add_messages(KEY, say(*map(str, range(600))))
+        seen = []
+        for place, message in enumerate(store.iter_messages(KEY)):
+            seen.append(message.content)
+            if place == 255:
+                for number in range(100):
+                    store.add_message(KEY, ChatMessage(f"new{number}"), 250)
+        assert seen == [str(number) for number in range(600)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mixed_statuses_are_read_as_by_a_list(redis_url: str, seed: int) -> None:
+    rng = random.Random(seed)
+    with opened("sync", redis_url) as store:
+        model: list[list[object]] = []
+        for number in range(400):
+            turn = rng.random()
+            if turn < 0.45 or not model:
+                store.add_message(KEY, ChatMessage(str(number)))
+                model.append([str(number), False])
+            elif turn < 0.75:
+                place = rng.randrange(len(model) + 1)
+                store.add_message(KEY, ChatMessage(str(number)), place)
+                model.insert(place, [str(number), False])
+            elif turn < 0.9:
+                n = rng.randrange(5)
+                store.archive_messages(KEY, n)
+                for entry in [entry for entry in model if not entry[1]][:n]:
+                    entry[1] = True
+            else:
+                place = rng.randrange(len(model))
+                store.delete_message(KEY, place)
+                del model[place]
+            if number % 10 == 0:
+                for status, flag in (("active", False), ("archived", True)):
+                    wanted = [text for text, archived in model if archived == flag]
+                    a, b = rng.randrange(-9, 9), rng.randrange(-9, 99)
+                    for window in (
+                        {"last": 3},
+                        {"start": a},
+                        {"stop": b},
+                        {"start": a, "stop": b},
+                        {},
+                    ):
+                        found = store.get_messages(KEY, status=status, **window)  # type: ignore[arg-type]
+                        expected = (
+                            wanted[-3:]
+                            if "last" in window
+                            else wanted[window.get("start") : window.get("stop")]
+                        )
+                        assert [m.content for m in found] == expected
+                    assert store.count_messages(KEY, status=status) == len(wanted)  # type: ignore[arg-type]
+        assert store.check().problems == []
+
+
+def test_check_sees_each_kind_of_damage(redis_server: RedisServer, redis_url: str) -> None:
+    with redis_server.client(decode_responses=True) as raw:
+
+        def damage(work: object) -> str:
+            raw.flushdb()
+            with opened("sync", redis_url, ttl=300) as store:
+                store.add_messages(KEY, [ChatMessage("a", id="m1"), *say("b", "c")])
+                assert store.check().ok
+                work()  # type: ignore[operator]
+                report = store.check()
+                assert not report.ok
+                return " ".join(report.problems)
+
+        def third() -> tuple[str, float]:
+            member, score = raw.zrange(NAME, -1, -1, withscores=True)[0]
+            return member, score
+
+        assert "are counted" in damage(lambda: raw.zremrangebyrank(NAME, -1, -1))
+        assert "expire" in damage(lambda: raw.persist(NAME))
+        assert "index of ids" in damage(lambda: raw.zrem(NAME, "@m1"))
+        assert "neither" in damage(lambda: raw.zadd(NAME, {"rubbish": 7}))
+        assert "same ordinal" in damage(
+            lambda: raw.zadd(NAME, {third()[0]: raw.zrange(NAME, -2, -2, withscores=True)[0][1]})
+        )
+        assert "beyond" in damage(lambda: raw.zincrby(NAME, 2**30, third()[0]))
+        assert "cannot be decoded" in damage(
+            lambda: (
+                raw.zadd(NAME, {third()[0][:-5]: third()[1]}),
+                raw.zremrangebyrank(NAME, -1, -1),
+            )
+        )
