@@ -26,7 +26,9 @@ async def settled(future: "asyncio.Future[T]") -> T:
             if future.cancelled():
                 raise
             cancelled = error
-        except BaseException:  # noqa: BLE001
+        except BaseException:
+            if not future.done():
+                raise  # the coroutine is thrown away
             break  # the future's own; told below unless the caller was cancelled
     if cancelled is not None:
         if not future.cancelled():
