@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chatstore import AsyncChatStore, ChatMessage, open_async_store
+from chatstore import AsyncChatStore, ChatMessage, ConflictError, open_async_store
 from chatstore.sql.engine import READERS
 from tests.sqlite.history import look
 
@@ -245,3 +245,26 @@ def test_fifty_tasks_keep_their_order(tmp_path: Path) -> None:
     assert len(words) == 50 * 20
     for writer in range(50):
         assert [int(n) for who, n in words if who == f"{writer}"] == list(range(20))
+
+
+def test_those_who_fail_in_a_shared_commit_leave_nothing(tmp_path: Path) -> None:
+    """A wrong revision is noticed when ordinals have been given out; they must be taken back."""
+    path = tmp_path / "chat.db"
+
+    async def main() -> list[Any]:
+        async with open_async_store(path) as store:
+            await store.add_message("k", ChatMessage(content="first"))
+            calls = [
+                store.add_messages("k", turn(n), expected_revision="0-0" if n % 3 else None)
+                for n in range(60)
+            ]
+            calls.append(store.add_messages("new", turn(0), expected_revision="0-0"))
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            report = await store.check()
+            assert report.ok, report.problems
+            assert await store.get_keys() == ["k"]
+            return answers
+
+    answers = asyncio.run(main())
+    assert {n for n, answer in enumerate(answers) if isinstance(answer, list)} == stored(path)
+    assert sum(isinstance(answer, ConflictError) for answer in answers) == 41
