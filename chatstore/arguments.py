@@ -35,37 +35,37 @@ class Window(NamedTuple):
 EVERYTHING = Window()
 
 
-def check_key(key: str) -> str:
-    """The key, if it may name a conversation."""
+def check_key(key: str, name: str = "key") -> str:
+    """The key, if it may name a conversation; an error calls it by `name`."""
     if not isinstance(key, str):
-        raise InvalidKeyError(f"a key is a str, not {type(key).__name__}")
+        raise InvalidKeyError(f"a {name} is a str, not {type(key).__name__}")
     if not key:
-        raise InvalidKeyError("a key is empty; give the conversation a name")
+        raise InvalidKeyError(f"a {name} is empty; give it characters")
     if "\0" in key:
-        raise InvalidKeyError("a key holds NUL; leave it out")
-    size = len(key) if key.isascii() else _utf8_size(key)
+        raise InvalidKeyError(f"a {name} holds NUL; leave it out")
+    size = len(key) if key.isascii() else _utf8_size(key, name)
     if size > MAX_KEY_BYTES:
-        raise InvalidKeyError(f"a key takes {size} bytes of UTF-8; {MAX_KEY_BYTES} are allowed")
+        raise InvalidKeyError(f"a {name} takes {size} bytes of UTF-8; {MAX_KEY_BYTES} are allowed")
     return key
 
 
-def _utf8_size(text: str) -> int:
+def _utf8_size(text: str, name: str) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError:
         raise InvalidKeyError(
-            "a key or prefix holds a lone surrogate, which has no UTF-8; use whole characters"
+            f"a {name} holds a lone surrogate, which has no UTF-8; use whole characters"
         ) from None
 
 
 def check_namespace(namespace: str) -> str:
     """The namespace, if stores can be told apart by it: like a key, or empty."""
-    return check_key(namespace) if namespace != "" else namespace
+    return check_key(namespace, "namespace") if namespace != "" else namespace
 
 
 def check_prefix(prefix: str) -> str:
     """The prefix, if a key can begin with it."""
-    return check_key(prefix) if prefix != "" else prefix
+    return check_key(prefix, "prefix") if prefix != "" else prefix
 
 
 def window(last: int | None, start: int | None, stop: int | None, status: Status | None) -> Window:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+import psycopg
 import redis
 
 from chatstore import (
@@ -216,3 +217,29 @@ class AsyncRedisBackend(RedisBackend):
 
     def open(self, **options: Any) -> ChatStore | AsyncChatStore:
         return AsyncRedisChatStore(self.url, **options)
+
+
+class PostgresBackend(SQLBackend):
+    """`SQLChatStore` on PostgreSQL."""
+
+    durable = shared = True
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        SQLChatStore(url, upgrade=True).close()
+        self.query("TRUNCATE chatstore_conversation CASCADE")
+
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
+        return SQLChatStore(self.url, **options)
+
+    def query(self, sql: str, *arguments: object) -> list[Any]:
+        with psycopg.connect(self.url, autocommit=True) as conn:
+            cursor = conn.execute(sql.replace("?", "%s").encode(), arguments)
+            return cursor.fetchall() if cursor.description else []
+
+
+class AsyncPostgresBackend(PostgresBackend):
+    """`AsyncSQLChatStore` on PostgreSQL."""
+
+    def open(self, **options: Any) -> ChatStore | AsyncChatStore:
+        return AsyncSQLChatStore(self.url, **options)

@@ -11,8 +11,8 @@ from chatstore import errors
 from chatstore import operations as ops
 from chatstore.aio import AsyncChatStore
 from chatstore.redis import connect, faults, transfer
+from chatstore.redis.asking import Ask, Plan, Request, Run, Scan
 from chatstore.redis.batches import RAW, Batches, run_one
-from chatstore.redis.plans import Ask, Plan, Request, Run, Scan
 from chatstore.redis.settings import settings
 from chatstore.redis.store import SCAN_COUNT
 from chatstore.settle import settled

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoScriptError
 
 from chatstore.redis import faults
-from chatstore.redis.plans import Run
+from chatstore.redis.asking import Run
 
 RAW = {"NEVER_DECODE": True}
 """Replies are bytes, whatever the client's `decode_responses` is."""

@@ -11,8 +11,8 @@ from redis.exceptions import NoScriptError
 from chatstore import errors
 from chatstore import operations as ops
 from chatstore.redis import connect, faults, transfer
+from chatstore.redis.asking import Ask, Plan, Request, Run, Scan
 from chatstore.redis.batches import RAW, unconfirmed
-from chatstore.redis.plans import Ask, Plan, Request, Run, Scan
 from chatstore.redis.settings import settings
 from chatstore.store import ChatStore
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport

@@ -7,7 +7,9 @@ from typing import NamedTuple, Protocol, TypeVar
 from chatstore import arguments, clock, codec, errors
 from chatstore import operations as ops
 from chatstore.records import Conversation, Draft, Row
-from chatstore.redis.plans import BY_TTL, Plan, Plans, distinct
+from chatstore.redis.asking import Plan
+from chatstore.redis.plans import BY_TTL, Plans
+from chatstore.redis.writes import distinct
 from chatstore.transfer import NEW, OnConflict, Snapshot, Stream, TransferReport
 
 T = TypeVar("T")

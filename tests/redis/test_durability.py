@@ -15,14 +15,14 @@ from tests.servers.process import wait_until
 TEXT = "x" * 2000
 
 
-@pytest.mark.parametrize("flavour", ["redis", "valkey"])
+@pytest.mark.parametrize("flavour", ["redis", pytest.param("valkey", marks=pytest.mark.torture)])
 def test_kill_9_with_appendfsync_always_loses_nothing_confirmed(
     running: Running, flavour: Any
 ) -> None:
     server = running(RedisServer(flavour, aof="always"))
     confirmed: list[str] = []
     with opened("sync", server.url, ttl=300) as store:
-        for turn in range(3):
+        for turn in range(2):
             killer = threading.Timer(0.15, server.kill9)
             killer.start()
             try:

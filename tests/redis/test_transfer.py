@@ -154,7 +154,7 @@ def test_appended_ids_are_compared_first(redis_url: str) -> None:
         assert store.get_conversation("b") == before
 
 
-@pytest.mark.parametrize("size", [25_000])
+@pytest.mark.parametrize("size", [12_000])
 def test_a_long_conversation_is_staged_in_parts(redis_url: str, size: int) -> None:
     source = SimpleChatStore()
     source.add_messages("long", say(*map(str, range(size))))

@@ -232,6 +232,31 @@ def test_many_threads_keep_order_and_lose_nothing(
     assert statements.count("COMMIT") < threads * 25
 
 
+def test_threads_that_are_switched_all_the_time(opened: Opened) -> None:
+    # In memory, where the races between leading and queueing are not hidden behind a disk.
+    database = opened("sqlite://")
+    told: dict[int, list[int]] = {i: [] for i in range(6)}
+
+    def go(index: int) -> None:
+        work = append(body="")
+        for _ in range(700):
+            told[index].append(database.write(work))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=go, args=(i,)) for i in told]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
+    finally:
+        sys.setswitchinterval(interval)
+    assert sorted(n for mine in told.values() for n in mine) == list(range(1, 4201))
+    assert database.read(count) == 4200
+
+
 def test_a_write_inside_a_write_is_refused_and_harms_nobody(database: SQLiteDatabase) -> None:
     def nested(conn: Conn) -> None:
         append("outer")(conn)

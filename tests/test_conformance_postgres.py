@@ -1,0 +1,18 @@
+"""The conformance suite over PostgreSQL."""
+
+import pytest
+
+from chatstore.testing import AsyncTests, DurableTests, StoreTests
+from tests import backends
+
+
+class TestPostgres(StoreTests, DurableTests):
+    @pytest.fixture
+    def backend(self, postgres_database: str) -> backends.PostgresBackend:
+        return backends.PostgresBackend(postgres_database)
+
+
+class TestAsyncPostgres(StoreTests, DurableTests, AsyncTests):
+    @pytest.fixture
+    def backend(self, postgres_database: str) -> backends.AsyncPostgresBackend:
+        return backends.AsyncPostgresBackend(postgres_database)

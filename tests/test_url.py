@@ -1,0 +1,68 @@
+"""From URLs to stores."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chatstore
+from chatstore import ChatMessage, open_async_store, open_store
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("memory://", "SimpleChatStore"),
+        ("MEMORY://", "SimpleChatStore"),
+        ("sqlite://", "SQLChatStore"),
+        (":memory:", "SQLChatStore"),
+        ("sqlite:///{folder}/chat.db", "SQLChatStore"),
+        ("{folder}/chat.db", "SQLChatStore"),
+        ("{folder}/50% é😀 #1?.db", "SQLChatStore"),
+        ("redis://localhost:6379/0", "RedisChatStore"),
+        ("rediss://localhost:6379", "RedisChatStore"),
+        ("redis+sentinel://a:26379,b:26379/main/0", "RedisChatStore"),
+        ("redis+cluster://a:7000,b:7001", "RedisChatStore"),
+        ("unix:///tmp/redis.sock", "RedisChatStore"),
+        ("valkey://localhost", "RedisChatStore"),
+    ],
+)
+def test_a_scheme_picks_the_store(url: str, kind: str, tmp_path: Path) -> None:
+    url = url.format(folder=tmp_path)
+    with open_store(url) as store:
+        assert isinstance(store, getattr(chatstore, kind))
+    assert isinstance(open_async_store(url), getattr(chatstore, f"Async{kind}"))
+
+
+def test_a_path_may_be_a_path(tmp_path: Path) -> None:
+    with open_store(tmp_path / "chat.db") as store:
+        store.add_message("user1", ChatMessage("Hello"))
+    with open_store(str(tmp_path / "chat.db")) as store:
+        assert store.get_keys() == ["user1"]
+
+
+@pytest.mark.parametrize("url", ["", "http://user:secret@host/x", "mysql://x", "://", " ://x"])
+@pytest.mark.parametrize("open_one", [open_store, open_async_store])
+def test_what_names_no_store_is_refused(open_one: Any, url: str) -> None:
+    with pytest.raises(ValueError, match=r"chat\.db") as caught:
+        open_one(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [None, 5, b"chat.db"])
+def test_a_url_is_a_text(url: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        open_store(url)
+
+
+@pytest.mark.parametrize("url", ["memory://", "sqlite://", "redis://localhost:1"])
+@pytest.mark.parametrize("options", [{"ttl": 0}, {"namespace": "\0"}], ids=repr)
+def test_options_are_checked_when_opening(url: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        open_store(url, **options)
+
+
+def test_an_unknown_option_is_refused() -> None:
+    for url in ("memory://", "sqlite://", "redis://localhost:1"):
+        with pytest.raises(TypeError, match="colour"):
+            open_store(url, colour="red")
