@@ -354,7 +354,9 @@ INTERRUPTIONS = """
 
     armed = False
     def on_signal(number, frame):
+        global armed
         if armed:
+            armed = False  # or a second signal could strike where the first is being dealt with
             raise KeyboardInterrupt
     signal.signal(signal.SIGINT, on_signal)
 
