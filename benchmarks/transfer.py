@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from benchmarks.harness import Answer, absolute, folder
 from chatstore import open_store
-from chatstore.importers import chitchat
+from chatstore.importers import chitchat, import_file
 
 
 def answers() -> Iterator[Answer]:
     with folder() as here, open_store(here / "chat.db") as store:
         start = time.perf_counter()
-        report = store._restore(chitchat.stream, "error")
-        yield _rate("import the dataset's own file", report.messages, start)
+        read = import_file(store, chitchat.find() or "dataset.json", "chitchat")
+        yield _rate("import the dataset's own file", read.messages, start)
         for name in ("chat.jsonl", "chat.jsonl.gz", "chat.json"):
             start = time.perf_counter()
             report = store.export_json(here / name)
