@@ -5,6 +5,9 @@ import pytest
 from chatstore.testing import AsyncTests, DurableTests, StoreTests
 from tests import backends
 
+# A database is emptied for each test, which takes a server's time: a minute or more for each face.
+pytestmark = pytest.mark.torture
+
 
 class TestPostgres(StoreTests, DurableTests):
     @pytest.fixture

@@ -1,0 +1,76 @@
+"""How fast do 50 tasks append to Redis, beside LlamaIndex's RedisChatStore?
+
+It needs `llama-index-storage-chat-store-redis`; without, the commands that it sends stand for it,
+which is kinder to it: it encodes with pydantic besides.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import redis.asyncio
+
+from benchmarks.harness import Answer, at_least, draft, message
+from benchmarks.redis_server import bench, show
+from chatstore import AsyncRedisChatStore
+
+TASKS, EACH = 50, 20
+
+
+async def crowd(append: Callable[[int], Awaitable[Any]]) -> float:
+    """Seconds for one append."""
+
+    async def work(who: int) -> None:
+        for _ in range(EACH):
+            await append(who)
+
+    await append(0)
+    start = time.perf_counter()
+    await asyncio.gather(*(work(who) for who in range(TASKS)))
+    return (time.perf_counter() - start) / (TASKS * EACH)
+
+
+async def ours(url: str) -> float:
+    said = message()
+    async with AsyncRedisChatStore(url, ttl=300) as store:
+        return await crowd(lambda who: store.add_message("k", said))
+
+
+async def theirs(url: str) -> float:
+    try:
+        from llama_index.core.llms import ChatMessage
+        from llama_index.storage.chat_store.redis import RedisChatStore
+    except ImportError:
+        return await commands(url)
+    said = ChatMessage(role="user", content=message().content)
+    async with redis.asyncio.Redis.from_url(url) as client:
+        store = RedisChatStore(aredis_client=client, redis_url=url, ttl=300)
+        return await crowd(lambda who: store.async_add_message("list", said))
+
+
+async def commands(url: str) -> float:
+    payload = draft().payload
+    async with redis.asyncio.Redis.from_url(url) as client:
+
+        async def append(who: int) -> None:
+            await client.rpush("list", payload)
+            await client.expire("list", 300)
+
+        return await crowd(append)
+
+
+def answers() -> Iterator[Answer]:
+    with bench() as (url, _, _store):
+        for name, other in (("LlamaIndex's", theirs), ("its bare commands", commands)):
+            yield at_least(
+                f"Redis: 50 tasks append with a ttl, beside {name}",
+                2,
+                lambda: asyncio.run(ours(url)),
+                lambda other=other: asyncio.run(other(url)),
+                rounds=7,
+            )
+
+
+if __name__ == "__main__":
+    show(answers)
