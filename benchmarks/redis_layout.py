@@ -1,3 +1,4 @@
+# ruff: noqa: B023, E501, PLC0206
 """Which layout? One sorted set, beside a list, and beside a sorted set, a hash and a counter.
 
 Every layout does the same, in one script each: append with a ttl, a count that is kept and an

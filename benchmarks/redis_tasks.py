@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001, ARG005
 """How fast do 50 tasks append to Redis, beside LlamaIndex's RedisChatStore?
 
 It needs `llama-index-storage-chat-store-redis`; without, the commands that it sends stand for it,
