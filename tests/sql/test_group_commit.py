@@ -239,7 +239,7 @@ def test_threads_that_are_switched_all_the_time(opened: Opened) -> None:
 
     def go(index: int) -> None:
         work = append(body="")
-        for _ in range(700):
+        for _ in range(300):
             told[index].append(database.write(work))
 
     interval = sys.getswitchinterval()
@@ -253,8 +253,8 @@ def test_threads_that_are_switched_all_the_time(opened: Opened) -> None:
             assert not thread.is_alive()
     finally:
         sys.setswitchinterval(interval)
-    assert sorted(n for mine in told.values() for n in mine) == list(range(1, 4201))
-    assert database.read(count) == 4200
+    assert sorted(n for mine in told.values() for n in mine) == list(range(1, 1801))
+    assert database.read(count) == 1800
 
 
 def test_a_write_inside_a_write_is_refused_and_harms_nobody(database: SQLiteDatabase) -> None:
