@@ -259,24 +259,30 @@ def _replace(_writer: int, path: Path, rounds: int) -> None:
     with open_store(path, durability="normal") as store:
         for number in range(rounds):
             size = 5 + number % 200
-            store.set_messages("k", [ChatMessage(content=f"{number}")] * size)
+            store.set_messages("k", version(number, size))
 
 
-def _read(number: int, path: Path, rounds: int) -> None:
-    """Whatever is seen, through whichever window, is of one version."""
+def version(number: int, size: int) -> list[ChatMessage]:
+    return [ChatMessage(content=f"{number} {place}") for place in range(size)]
+
+
+def _read(_number: int, path: Path, rounds: int) -> None:
+    """Whatever is seen, through whichever window, is of one version, and at its place."""
+    windows: list[dict[str, Any]] = [{}, {"last": 5}, {"start": 2, "stop": 90}, {"start": -4}]
     with open_store(path) as store:
         seen = -1
         while seen < rounds - 1:
-            everything = store.get_messages("k")
-            versions = {message.content for message in everything}
-            assert len(versions) == 1, versions
-            version = int(str(versions.pop()))
-            assert len(everything) == 5 + version % 200
-            assert version >= seen
-            seen = version
-            page = {message.content for message in store.get_messages("k", start=2, stop=90)}
-            assert len(page) == 1, page
-            assert len({message.content for message in store.get_messages("k", last=5)}) == 1
+            for window in windows:
+                messages = store.get_messages("k", **window)
+                words = [str(message.content).split() for message in messages]
+                number = int(words[0][0])
+                whole = range(5 + number % 200)
+                if "last" in window:
+                    whole = whole[-window["last"] :]
+                whole = whole[window.get("start") : window.get("stop")]
+                assert words == [[str(number), str(place)] for place in whole]
+                assert number >= seen
+                seen = number
 
 
 def _replace_or_read(number: int, path: Path, rounds: int) -> None:
@@ -286,7 +292,7 @@ def _replace_or_read(number: int, path: Path, rounds: int) -> None:
 def test_a_reader_sees_the_old_or_the_new(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
     with open_store(path) as store:
-        store.set_messages("k", [ChatMessage(content="0")] * 5)
+        store.set_messages("k", version(0, 5))
     in_processes(3, _replace_or_read, path, 200)
 
 

@@ -20,6 +20,7 @@ CHILD = 5
 
 def _in_child(store: ChatStore, tasks: AsyncChatStore, number: int) -> None:
     """In a forked child: both stores work, though threads and loops of the parent are gone."""
+    signal.alarm(30)  # a child that hangs ends
     for place in range(CHILD):
         store.add_message("k", ChatMessage(content=f"child{number} {place}"))
 
