@@ -61,21 +61,23 @@ def _forks(path: Path, forks: int, writers: int) -> dict[str, int]:
     threads.append(threading.Thread(target=write_tasks, args=("task",)))
     for thread in threads:
         thread.start()
-    for number in range(forks):
-        time.sleep(0.005)
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                _in_child(store, tasks, number)
-                code = 0
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(child, 0)
-        assert status == 0, f"child {number}: {status}"
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for number in range(forks):
+            time.sleep(0.005)
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    _in_child(store, tasks, number)
+                    code = 0
+                finally:
+                    os._exit(code)
+            _, status = os.waitpid(child, 0)
+            assert status == 0, f"child {number}: {status}"
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     asyncio.run(tasks.close())
     store.close()
     return told
