@@ -71,7 +71,10 @@ def decode(row: Row, *, strict: bool = False) -> ChatMessage:
         InvalidMessageError: It cannot be decoded, and `strict` was asked for.
     """
     try:
-        message = VIEWS[row.format](json_text.load(row.payload))
+        payload = json_text.load(row.payload)
+        if type(payload) is not dict:
+            raise ValueError("the payload is no JSON object")
+        message = VIEWS[row.format](payload)
         fields = message.__dict__
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         message = _undecodable(row, error, strict)

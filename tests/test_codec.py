@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chatstore import ChatMessage, InvalidMessageError, NativeMessage, UndecodableMessage, codec
+from chatstore.formats import VIEWS
 from chatstore.messages import text_block
 from chatstore.records import Draft, Row
 
@@ -108,6 +109,15 @@ def test_a_message_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch)
         encode(ChatMessage("x" * 100))
     with pytest.raises(InvalidMessageError, match="100 are allowed"):
         codec.encode_metadata({"a": "x" * 100})
+
+
+@pytest.mark.parametrize("format", VIEWS)
+@pytest.mark.parametrize("payload", ["[true]", "[]", "5", "null", '"role"', '["types"]'])
+def test_a_payload_that_is_no_object_is_shown_raw(format: str, payload: str) -> None:
+    row = Row(1, 2, 3, None, format, payload, "user", None, None, False, 0)
+    message = codec.decode(row)
+    assert isinstance(message, UndecodableMessage)
+    assert (message.raw, message.error) == (payload, "the payload is no JSON object")
 
 
 def test_columns_that_do_not_fit_are_a_fault() -> None:
