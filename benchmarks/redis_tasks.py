@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001, ARG005
 """How fast do 50 tasks append to Redis, beside LlamaIndex's RedisChatStore?
 
 It needs `llama-index-storage-chat-store-redis`; without, the commands that it sends stand for it,
@@ -19,23 +18,23 @@ from chatstore import AsyncRedisChatStore
 TASKS, EACH = 50, 20
 
 
-async def crowd(append: Callable[[int], Awaitable[Any]]) -> float:
+async def crowd(append: Callable[[], Awaitable[Any]]) -> float:
     """Seconds for one append."""
 
-    async def work(who: int) -> None:
+    async def work() -> None:
         for _ in range(EACH):
-            await append(who)
+            await append()
 
-    await append(0)
+    await append()
     start = time.perf_counter()
-    await asyncio.gather(*(work(who) for who in range(TASKS)))
+    await asyncio.gather(*(work() for _ in range(TASKS)))
     return (time.perf_counter() - start) / (TASKS * EACH)
 
 
 async def ours(url: str) -> float:
     said = message()
     async with AsyncRedisChatStore(url, ttl=300) as store:
-        return await crowd(lambda who: store.add_message("k", said))
+        return await crowd(lambda: store.add_message("k", said))
 
 
 async def theirs(url: str) -> float:
@@ -47,14 +46,14 @@ async def theirs(url: str) -> float:
     said = ChatMessage(role="user", content=message().content)
     async with redis.asyncio.Redis.from_url(url) as client:
         store = RedisChatStore(aredis_client=client, redis_url=url, ttl=300)
-        return await crowd(lambda who: store.async_add_message("list", said))
+        return await crowd(lambda: store.async_add_message("list", said))
 
 
 async def commands(url: str) -> float:
     payload = draft().payload
     async with redis.asyncio.Redis.from_url(url) as client:
 
-        async def append(who: int) -> None:
+        async def append() -> None:
             await client.rpush("list", payload)
             await client.expire("list", 300)
 

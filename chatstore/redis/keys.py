@@ -46,7 +46,7 @@ class Names:
 
     def key_of(self, name: str) -> str | None:
         """The key of a conversation's name; `None` if it is not one of ours."""
-        if not (name.startswith(self._open) and name.endswith("}")):
+        if not (name.isascii() and name.startswith(self._open) and name.endswith("}")):
             return None
         try:
             key = unquote_to_bytes(name[len(self._open) : -1]).decode()

@@ -140,6 +140,24 @@ def test_a_wildcard_in_a_key_or_prefix_lists_nothing_else(
             assert store.get_keys(key) == [key]
 
 
+@pytest.mark.parametrize("prefix", ["a[b]", "a\\b", "a?*", "^a-b"])
+def test_a_prefix_of_wildcards_means_itself(redis_url: str, prefix: str) -> None:
+    with opened("sync", redis_url, prefix=prefix) as store:
+        store.add_message(KEY, ChatMessage("x"))
+        assert store.get_keys() == [KEY]
+
+
+def test_a_name_that_is_no_text_hides_nothing(redis_server: RedisServer, redis_url: str) -> None:
+    with (
+        redis.Redis.from_url(redis_url, decode_responses=True) as client,
+        opened("sync", redis_client=client) as store,
+        redis_server.client() as raw,
+    ):
+        raw.zadd(b"chatstore::{\xff\xfe}", {"x": 1})
+        store.add_message(KEY, ChatMessage("x"))
+        assert store.get_keys() == [KEY]
+
+
 def test_listing_finds_ours_among_many(redis_server: RedisServer, redis_url: str) -> None:
     with opened("sync", redis_url) as store, redis_server.client() as raw:
         pipe = raw.pipeline(transaction=False)
