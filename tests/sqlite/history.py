@@ -107,8 +107,10 @@ _EDITS = (*(_turn,) * 8, *(_insert,) * 3, *(_update,) * 2, *(_delete,) * 3, _rep
 
 
 def open_raw(path: Path) -> sqlite3.Connection:
-    """The raw driver, with nothing of ours between."""
-    return sqlite3.connect(path, isolation_level=None)
+    """The raw driver, with nothing of ours between. It waits for no disk."""
+    conn = sqlite3.connect(path, isolation_level=None)
+    conn.execute("PRAGMA synchronous=OFF")
+    return conn
 
 
 def read_state(conn: sqlite3.Connection) -> State:

@@ -297,7 +297,6 @@ def test_a_newer_schema(tmp_path: Path, open_: Callable[..., ChatStore]) -> None
 def test_a_database_of_others(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
     path = tmp_path / "theirs.db"
     with closing(open_raw(path)) as conn:
-        conn.execute("PRAGMA synchronous=OFF")
         conn.execute("CREATE TABLE message (id INTEGER PRIMARY KEY, content TEXT UNIQUE)")
         conn.execute("CREATE TABLE alembic_version (version_num TEXT)")
         conn.execute("CREATE VIEW newest AS SELECT * FROM message ORDER BY id DESC")

@@ -96,7 +96,7 @@ def _compare(path: Path, crash: Crash, known: list[list[int]], tally: Tally, nam
 
 def _go_on(path: Path) -> None:
     """The store itself finds nothing wrong, and is written as before."""
-    with open_store(path) as store:
+    with open_store(path, durability="normal") as store:
         store.add_message("after", ChatMessage(content="the power is back"))
         assert store.get_messages("after")
         report = store.check()
@@ -137,7 +137,7 @@ def test_the_disk_is_harsh_enough_to_find_what_is_not_synced(tmp_path: Path) -> 
 @pytest.mark.torture
 @pytest.mark.parametrize("seed", range(3))
 def test_full_loses_nothing_in_thousands_of_states(tmp_path: Path, seed: int) -> None:
-    seeds, count = [100 * seed + n for n in range(1, 2 + seed)], 240 // (seed + 1)
+    seeds, count = [100 * seed + n for n in range(1, 2 + seed)], 240 if seed == 0 else 160
     tally = judge(tmp_path, crashes(tmp_path, "full", seeds, count, 6), seeds, count)
 
     print(tally)

@@ -251,7 +251,6 @@ def fill(path: Path, conversations: int, messages: int) -> None:
     open_store(path).close()
     payload = json.dumps({"role": "user", "additional_kwargs": {}, "blocks": []})
     conn = open_raw(path)
-    conn.execute("PRAGMA synchronous=OFF")
     conn.execute("BEGIN")
     conn.executemany(
         "INSERT INTO chatstore_conversation"
