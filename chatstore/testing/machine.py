@@ -3,7 +3,7 @@
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
@@ -239,6 +239,7 @@ def run_machine(backend: Backend, *, examples: int = 20, steps: int = 30) -> Non
                 max_examples=examples,
                 stateful_step_count=steps,
                 deadline=None,
+                phases=[phase for phase in Phase if phase is not Phase.explain],
                 suppress_health_check=list(HealthCheck),
             ),
         )

@@ -1,8 +1,10 @@
 """Many at once: threads over the face that blocks, tasks over the one that awaits."""
 
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from chatstore import ABSENT, ChatMessage, ChatStore, ConflictError
@@ -22,8 +24,19 @@ def together(work: Callable[[int], T], workers: int = WORKERS) -> list[T]:
         start.wait()
         return work(number)
 
-    with ThreadPoolExecutor(workers) as pool:
+    with hasty(), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(begin, range(workers)))
+
+
+@contextmanager
+def hasty() -> Iterator[None]:
+    """Threads take turns a thousand times as often, and so in the middle of things."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 class Threads(Base):
