@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatstore import ChatMessage, InvalidMessageError, NativeMessage, UndecodableMessage, codec
@@ -39,6 +39,8 @@ near = st.recursive(
 )
 payloads = st.dictionaries(words, near, max_size=6)
 
+SOME = settings(max_examples=60, deadline=None)
+
 
 def row(draft: Draft) -> Row:
     return Row(1, 2, 3, *draft)
@@ -46,6 +48,7 @@ def row(draft: Draft) -> Row:
 
 @pytest.mark.parametrize("format", VIEWS)
 def test_what_is_written_can_be_read(format: str) -> None:
+    @SOME
     @given(payloads)
     def holds(payload: dict[str, Any]) -> None:
         try:
@@ -63,6 +66,7 @@ def test_what_is_written_can_be_read(format: str) -> None:
 
 @pytest.mark.parametrize("format", VIEWS)
 def test_whatever_was_stored_can_be_shown(format: str) -> None:
+    @SOME
     @given(payloads | JSON)
     def holds(payload: Any) -> None:
         stored = Row(1, 2, 3, None, format, json.dumps(payload), "user", None, None, False, 0)
@@ -77,6 +81,7 @@ def test_whatever_was_stored_can_be_shown(format: str) -> None:
 
 @pytest.mark.parametrize("format", VIEWS)
 def test_a_view_is_pure(format: str) -> None:
+    @SOME
     @given(payloads)
     def holds(payload: dict[str, Any]) -> None:
         shown = []
