@@ -17,9 +17,14 @@ IN_MEMORY: list[Callable[[], Backend]] = [
 ]
 IN_REDIS: list[Callable[[str], Backend]] = [backends.RedisBackend, backends.AsyncRedisBackend]
 
+IN_POSTGRES: list[Callable[[str], Backend]] = [
+    backends.PostgresBackend,
+    backends.AsyncPostgresBackend,
+]
+
 EXTENTS = [
     pytest.param((12, 25), id="short"),
-    pytest.param((500, 100), id="long", marks=pytest.mark.torture),
+    pytest.param((100, 50), id="long", marks=pytest.mark.torture),
 ]
 
 
@@ -46,3 +51,9 @@ def test_in_redis(
     backend: Callable[[str], Backend], extent: dict[str, int], redis_url: str
 ) -> None:
     run_machine(backend(redis_url), **extent)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("backend", IN_POSTGRES)
+def test_in_postgres(backend: Callable[[str], Backend], postgres_database: str) -> None:
+    run_machine(backend(postgres_database), examples=20, steps=40)
