@@ -94,6 +94,12 @@ def check_count(name: str, value: int) -> int:
     return value
 
 
+def check_durability(durability: str) -> None:
+    """Raise unless it is one that a store can promise: a slip must not weaken the promise."""
+    if durability not in ("full", "normal"):
+        raise ValueError(f"durability is 'full' or 'normal', not {durability!r}")
+
+
 def check_order(order: str) -> None:
     """Raise unless conversations can be listed so."""
     if order not in ("updated", "key"):

@@ -3,6 +3,7 @@
 import os
 from typing import Any, Literal
 
+from chatstore import arguments
 from chatstore.aio import AsyncChatStore
 from chatstore.simple import AsyncSimpleChatStore, SimpleChatStore
 from chatstore.store import ChatStore
@@ -57,6 +58,7 @@ def open_store(
         ...     store.get_keys()
         []
     """
+    arguments.check_durability(durability)
     kind = _kind(url)
     if kind == "memory":
         return SimpleChatStore(ttl=ttl, namespace=namespace, strict=strict, **options)
@@ -104,6 +106,7 @@ def open_async_store(
         >>> asyncio.run(main())
         []
     """
+    arguments.check_durability(durability)
     kind = _kind(url)
     if kind == "memory":
         return AsyncSimpleChatStore(ttl=ttl, namespace=namespace, strict=strict, **options)

@@ -66,3 +66,21 @@ def test_an_unknown_option_is_refused() -> None:
     for url in ("memory://", "sqlite://", "redis://localhost:1"):
         with pytest.raises(TypeError, match="colour"):
             open_store(url, colour="red")
+
+
+@pytest.mark.parametrize("durability", ["Full", "ful", "", "off", None])
+@pytest.mark.parametrize("url", ["{folder}/chat.db", "sqlite://", "memory://"])
+@pytest.mark.parametrize("opening", [open_store, open_async_store], ids=["sync", "async"])
+def test_a_durability_that_is_none_is_refused(
+    opening: Any, url: str, durability: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="durability is 'full' or 'normal'"):
+        opening(url.format(folder=tmp_path), durability=durability)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("store", [chatstore.SQLChatStore, chatstore.AsyncSQLChatStore])
+def test_a_store_that_is_made_itself_refuses_it_too(store: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="durability is 'full' or 'normal'"):
+        store(tmp_path / "chat.db", durability="Full")
+    assert list(tmp_path.iterdir()) == []

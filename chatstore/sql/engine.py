@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from chatstore.arguments import check_durability
 from chatstore.sql.conn import Conn
 from chatstore.sql.loops import Mailboxes, Workers, settle
 from chatstore.sql.op import Op
@@ -133,12 +134,13 @@ def open_database(
         create: Whether a missing SQLite file is created.
 
     Raises:
-        ValueError: The URL or the engine is of a kind that cannot be used.
+        ValueError: The URL or the engine is of a kind that cannot be used; no such durability.
         ImportError: PostgreSQL's driver is not installed.
         StoreUnavailableError: The file is missing and must not be created.
     """
     from chatstore.sql.target import is_postgres, sqlite_place
 
+    check_durability(durability)
     if not isinstance(target, Path) and is_postgres(target):
         from chatstore.sql.postgres import Server
         from chatstore.sql.postgres_database import PostgresDatabase
