@@ -633,5 +633,5 @@ class ChatStore(ABC):
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
         """Store conversations as they were elsewhere, all or none.
 
-        `stream` may be called more than once; each time it begins anew.
+        `stream` may be called more than once; each time it begins anew, and is closed here.
         """

@@ -67,8 +67,8 @@ def copy_store(
     """
     # Existing keys are of another making, and cannot be compared.
     known = set(target.get_keys()) if on_conflict in ("skip", "append") else set()
-    with closing(_Reader(source, progress)) as reader:
-        report = target._restore(reader.stream, on_conflict)
+    reader = _Reader(source, progress)
+    report = target._restore(reader.stream, on_conflict)
     compared = {key: mark for key, mark in reader.marks.items() if key not in known}
     problems = _compare(target, compared, verifying)
     return CopyReport(
@@ -87,11 +87,7 @@ def content_digest(store: ChatStore, progress: Progress | None = None) -> str:
     Keys, metadata, ttls and messages count, with ids, payloads, statuses and times; revisions
     and the time of the last write do not.
     """
-    reader = _Reader(store, progress)
-    for _, drafts in reader.stream():
-        for _ in drafts:
-            pass
-    return _sum(reader.marks)
+    return _sum(_read(store, progress))
 
 
 @dataclass(slots=True)
@@ -108,19 +104,9 @@ class _Reader:
         self.marks: dict[str, _Mark] = {}
         self._store = store
         self._progress = progress
-        self._streams: list[Generator[tuple[Conversation, Iterable[Draft]], None, None]] = []
 
     def stream(self) -> Stream:
         """All conversations, from the beginning each time it is called."""
-        self._streams.append(self._read())
-        return self._streams[-1]
-
-    def close(self) -> None:
-        """Let go of the snapshots that nobody read to the end."""
-        for stream in self._streams:
-            stream.close()
-
-    def _read(self) -> Generator[tuple[Conversation, Iterable[Draft]], None, None]:
         self.marks.clear()
         done = shown = 0
         with self._store._snapshot() as snapshot:
@@ -159,14 +145,20 @@ class _Reader:
         )
 
 
+def _read(store: ChatStore, progress: Progress | None) -> dict[str, _Mark]:
+    reader = _Reader(store, progress)
+    with closing(reader.stream()) as conversations:
+        for _, drafts in conversations:
+            for _ in drafts:
+                pass
+    return reader.marks
+
+
 def _compare(target: ChatStore, wanted: dict[str, _Mark], progress: Progress | None) -> list[str]:
-    reader = _Reader(target, progress)
-    for _, drafts in reader.stream():
-        for _ in drafts:
-            pass
+    marks = _read(target, progress)
     problems = []
     for key, mark in wanted.items():
-        found = reader.marks.get(key)
+        found = marks.get(key)
         if found is None:
             if mark.expires_at is None or mark.expires_at > clock.now():
                 problems.append(f"{key!r} is missing in the target")

@@ -1,10 +1,9 @@
 """What ChatGPT exports: `conversations.json`, or the zip archive with it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from chatstore.importers.source import Source
-from chatstore.importers.talks import Talk, moment
+from chatstore.importers.talks import Talk, Talks, moment
 from chatstore.messages import Block, ChatMessage, text_block
 
 NAME = "chatgpt"
@@ -18,7 +17,7 @@ def recognise(first: Any) -> bool:
     return isinstance(first, dict) and isinstance(first.get("mapping"), dict)
 
 
-def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
+def read(source: Source, key_prefix: str | None) -> Talks:
     """The conversations, each under its id, along the branch that was open last."""
     for place, row in source.rows():
         if not recognise(row):

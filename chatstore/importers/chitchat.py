@@ -2,11 +2,10 @@
 
 import importlib.util
 import os
-from collections.abc import Iterator
 from typing import Any
 
 from chatstore.importers.source import Source
-from chatstore.importers.talks import Talk, moment
+from chatstore.importers.talks import Talk, Talks, moment
 from chatstore.messages import ChatMessage
 
 NAME = "chitchat"
@@ -41,7 +40,7 @@ def total(source: Source) -> int:
     return sum(len(turn) for turn in turns if isinstance(turn, list))
 
 
-def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
+def read(source: Source, key_prefix: str | None) -> Talks:
     """The conversations, each under its own id.
 
     Order is that of the file: 7 157 neighbours share their timestamp. Who speaks first is the

@@ -1,12 +1,11 @@
 """LangChain's `SQLChatMessageHistory`, of which the table is mostly called `message_store`."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from chatstore.formats import langchain
 from chatstore.importers import tables
 from chatstore.importers.source import Source
-from chatstore.importers.talks import Talk
+from chatstore.importers.talks import Talks
 from chatstore.messages import NativeMessage
 
 NAME = "langchain-sql"
@@ -19,7 +18,7 @@ def recognise(first: Any) -> bool:  # noqa: ARG001
     return False
 
 
-def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
+def read(source: Source, key_prefix: str | None) -> Talks:
     """The conversations, each under its session id."""
 
     def make(row: Any) -> tables.Made:

@@ -1,13 +1,12 @@
 """What LlamaIndex's `Memory` keeps in SQLite: the table of its `SQLAlchemyChatStore`."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from chatstore import clock
 from chatstore.formats import chatstore
 from chatstore.importers import tables
 from chatstore.importers.source import Source
-from chatstore.importers.talks import Talk
+from chatstore.importers.talks import Talks
 from chatstore.messages import NativeMessage
 
 NAME = "llama-index-memory"
@@ -20,7 +19,7 @@ def recognise(first: Any) -> bool:  # noqa: ARG001
     return False
 
 
-def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
+def read(source: Source, key_prefix: str | None) -> Talks:
     """The conversations, each under its key, in LlamaIndex's own order; archived ones stay so."""
 
     def make(row: Any) -> tables.Made:

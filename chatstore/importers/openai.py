@@ -1,11 +1,10 @@
 """OpenAI's fine-tuning files: a line per conversation, `{"messages": […], "tools": […]}`."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from chatstore.formats import openai_chat
 from chatstore.importers.source import Source
-from chatstore.importers.talks import Talk
+from chatstore.importers.talks import Talk, Talks
 from chatstore.messages import NativeMessage
 
 NAME = "openai"
@@ -22,7 +21,7 @@ def recognise(first: Any) -> bool:
     )
 
 
-def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
+def read(source: Source, key_prefix: str | None) -> Talks:
     """The conversations, each under its `id`, or else under its place in the file."""
     for place, row in source.rows():
         if not isinstance(row, dict) or not isinstance(row.get("messages"), list):

@@ -1,12 +1,11 @@
 """The `SQLiteSession` of the OpenAI Agents SDK."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from chatstore.formats import openai_responses
 from chatstore.importers import tables
 from chatstore.importers.source import Source
-from chatstore.importers.talks import Talk, moment
+from chatstore.importers.talks import Talks, moment
 from chatstore.messages import NativeMessage
 
 NAME = "openai-agents-sqlite"
@@ -19,7 +18,7 @@ def recognise(first: Any) -> bool:  # noqa: ARG001
     return False
 
 
-def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
+def read(source: Source, key_prefix: str | None) -> Talks:
     """The conversations, each under its session id; order is that of storing."""
 
     def make(row: Any) -> tables.Made:

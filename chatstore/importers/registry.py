@@ -1,13 +1,13 @@
 """Which importers there are, and which one a file asks for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Protocol, cast
 
 from chatstore.errors import TransferError
 from chatstore.importers.source import Source
 from chatstore.importers.tables import holds
-from chatstore.importers.talks import Talk
+from chatstore.importers.talks import Talks
 from chatstore.transfer import Stream
 
 OWN = "chatstore"
@@ -25,7 +25,7 @@ class Importer(Protocol):
         """Whether a file whose first row (or whole document) this is, is surely of this kind."""
 
     @staticmethod
-    def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
+    def read(source: Source, key_prefix: str | None) -> Talks:
         """The conversations of a file."""
 
 

@@ -1,12 +1,11 @@
 """ShareGPT: `{"conversations": [{"from": "human", "value": …}, …]}`, in an array or in lines."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from chatstore.importers.openai import name_of
 from chatstore.importers.source import Source
-from chatstore.importers.talks import Talk
+from chatstore.importers.talks import Talk, Talks
 from chatstore.messages import ChatMessage, text_block
 
 NAME = "sharegpt"
@@ -44,7 +43,7 @@ def recognise(first: Any) -> bool:
     )
 
 
-def read(source: Source, key_prefix: str | None) -> Iterator[Talk]:
+def read(source: Source, key_prefix: str | None) -> Talks:
     """The conversations, each under its `id`, or else under its place in the file."""
     for place, row in source.rows():
         if not isinstance(row, dict) or not isinstance(row.get("conversations"), list):

@@ -6,7 +6,8 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from functools import cached_property
 from typing import IO, Any, NoReturn, cast
 
@@ -42,8 +43,8 @@ class Source:
         """The name of the file without folders and suffixes."""
         return os.path.basename(self.path).partition(".")[0] or "import"
 
-    def lines(self) -> Iterator[tuple[int, str]]:
-        """Lines that are not blank, each with its number from 1 on."""
+    def lines(self) -> Generator[tuple[int, str], None, None]:
+        """Lines that are not blank, each with its number from 1 on; closing it closes the file."""
         number = 0
         try:
             with self._open() as file:
@@ -57,12 +58,13 @@ class Source:
         except (OSError, EOFError, zlib.error) as error:
             self._unreadable(error)
 
-    def rows(self) -> Iterator[tuple[str, Any]]:
+    def rows(self) -> Generator[tuple[str, Any], None, None]:
         """The rows of a JSON array, or of JSON lines, each with how to call its place."""
         if self._in_lines:
-            for number, text in self.lines():
-                place = f"line {number}"
-                yield place, self.parse(text, place)
+            with closing(self.lines()) as lines:
+                for number, text in lines:
+                    place = f"line {number}"
+                    yield place, self.parse(text, place)
         else:
             document = self.document
             if not isinstance(document, list):
@@ -88,7 +90,8 @@ class Source:
     def first(self) -> Any:
         """The first row, or the whole document if it is one value: enough to tell what it is."""
         if self._in_lines:
-            return next((self.parse(text, f"line {n}") for n, text in self.lines()), None)
+            found = self._first_line
+            return None if found is None else self.parse(found[1], f"line {found[0]}")
         document = self.document
         return document[0] if isinstance(document, list) and document else document
 
@@ -134,7 +137,7 @@ class Source:
         """Whether it is JSON lines: the first line is a value, and no array of all rows."""
         if self.archived:
             return False
-        found = next(self.lines(), None)
+        found = self._first_line
         if found is None or found[1].lstrip()[:1] != "{":
             return False
         try:
@@ -144,6 +147,11 @@ class Source:
         except ValueError:
             return found[1].strip() != "{"  # broken, or a document printed over many lines
         return True
+
+    @cached_property
+    def _first_line(self) -> tuple[int, str] | None:
+        with closing(self.lines()) as lines:
+            return next(lines, None)
 
     def _open(self) -> IO[bytes]:
         if self._head.startswith(_GZIP):

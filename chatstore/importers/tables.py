@@ -1,7 +1,7 @@
 """SQLite files of other chat stores, read without a trace."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from urllib.request import pathname2url
 
 from chatstore.errors import TransferError
 from chatstore.importers.source import Source
-from chatstore.importers.talks import Talk
+from chatstore.importers.talks import Talk, Talks
 from chatstore.messages import Message
 
 
@@ -46,7 +46,7 @@ def talks(
     name: str,
     shape: Shape,
     make: Callable[[Sequence[Any]], Made],
-) -> Iterator[Talk]:
+) -> Talks:
     """The conversations of all tables of a shape, each under its own key.
 
     Args:
@@ -76,7 +76,10 @@ def talks(
 
 def _open(source: Source) -> sqlite3.Connection:
     # Read only: a file that is not there is not created, and one that is there not changed.
-    conn = sqlite3.connect(f"file:{pathname2url(source.path)}?mode=ro", uri=True)
+    # A generator has no thread of its own: whoever closes it may not be who began it.
+    conn = sqlite3.connect(
+        f"file:{pathname2url(source.path)}?mode=ro", uri=True, check_same_thread=False
+    )
     conn.isolation_level = None
     return conn
 
@@ -100,7 +103,7 @@ def _conversations(
     make: Callable[[Sequence[Any]], Made],
     conn: sqlite3.Connection,
     table: str,
-) -> Iterator[Talk]:
+) -> Talks:
     columns = ", ".join(map(_quoted, shape.columns))
     order = ", ".join(map(_quoted, (shape.columns[0], *shape.order)))
     rows = conn.execute(f"SELECT {columns} FROM {_quoted(table)} ORDER BY {order}")  # noqa: S608

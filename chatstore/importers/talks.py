@@ -1,6 +1,7 @@
 """What an importer finds, and how it becomes the stream that a store takes in."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +38,10 @@ class Talk:
     archived: Collection[int] = ()
 
 
+Talks = Generator[Talk, None, None]
+"""What an importer reads; closing it closes the file."""
+
+
 def moment(value: Any) -> datetime | None:
     """A time: ISO 8601 text or seconds since 1970; without a time zone it is UTC.
 
@@ -60,11 +65,12 @@ def moment(value: Any) -> datetime | None:
 def counted(stream: Stream, progress: Progress | None) -> Stream:
     """The stream, with its messages told to `progress` as they pass."""
     done = 0
-    for conversation, drafts in stream:
-        yield conversation, drafts
-        done += conversation.count
-        if progress:
-            progress(done, None)
+    with closing(stream):
+        for conversation, drafts in stream:
+            yield conversation, drafts
+            done += conversation.count
+            if progress:
+                progress(done, None)
 
 
 class Taker:
@@ -86,8 +92,12 @@ class Taker:
         self._total = total
         self._now = clock.now()
 
-    def stream(self, talks: Iterable[Talk]) -> Stream:
-        """The talks as a store takes them in; from the beginning, each time it is called."""
+    def stream(self, talks: Talks) -> Stream:
+        """The talks as a store takes them in; `talks` is closed with it."""
+        with closing(talks):
+            yield from self._taken(talks)
+
+    def _taken(self, talks: Talks) -> Stream:
         self.empty = done = shown = 0
         places: dict[str, str] = {}
         for talk in talks:

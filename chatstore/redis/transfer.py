@@ -1,7 +1,7 @@
 """Backup and restore: conversations out of the store, and into it as they were elsewhere."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import NamedTuple, Protocol, TypeVar
 
 from chatstore import arguments, clock, codec, errors
@@ -52,15 +52,19 @@ def restore(
     """
     _check_open(plans, carry_out)
     restoring = _Restore(plans, carry_out, on_conflict)
-    for conversation, drafts in stream():
-        restoring.look(conversation, list(drafts))
+    with closing(stream()) as conversations:
+        for conversation, drafts in conversations:
+            restoring.look(conversation, list(drafts))
     try:
-        for conversation, drafts in stream():
-            restoring.stage(conversation, list(drafts))
+        with closing(stream()) as conversations:
+            for conversation, drafts in conversations:
+                restoring.stage(conversation, list(drafts))
         restoring.place()
-        # Behind what exists nothing can be staged: these are the last, one step each.
-        for conversation, drafts in stream() if restoring.behind else ():
-            restoring.append(conversation.key, list(drafts))
+        if restoring.behind:
+            # Behind what exists nothing can be staged: these are the last, one step each.
+            with closing(stream()) as conversations:
+                for conversation, drafts in conversations:
+                    restoring.append(conversation.key, list(drafts))
     except BaseException:
         restoring.undo()
         raise

@@ -5,7 +5,7 @@ import io
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
@@ -121,7 +121,8 @@ class SimpleChatStore(ChatStore):
             changed = copy.copy(self._shelf)
             appends = on_conflict == "append"
             changed.held = copy.deepcopy(changed.held) if appends else dict(changed.held)
-            report = take_in(changed, stream(), on_conflict)
+            with closing(stream()) as conversations:
+                report = take_in(changed, conversations, on_conflict)
             self._shelf = changed
             return report
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -169,7 +169,11 @@ class SQLChatStore(ChatStore):
             yield transfer.snapshot(self._turn(conn))
 
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
-        return self._write(lambda conn: transfer.restore(self._turn(conn), stream(), on_conflict))
+        def work(conn: Conn) -> TransferReport:
+            with closing(stream()) as conversations:
+                return transfer.restore(self._turn(conn), conversations, on_conflict)
+
+        return self._write(work)
 
 
 def _target(

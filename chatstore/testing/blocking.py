@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from chatstore.aio import AsyncChatStore
+from chatstore.settle import in_thread
 from chatstore.store import ChatStore
+from chatstore.transfer import OnConflict, Stream, TransferReport
 
 T = TypeVar("T")
 
@@ -62,6 +64,13 @@ class Blocking:
                 yield item[0]
         finally:
             self.run(source.aclose())
+
+    def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
+        async def restore() -> TransferReport:
+            blocking = self.store._blocking()  # in the loop, as `import_json` asks for it
+            return await in_thread(blocking._restore, stream, on_conflict)
+
+        return self.run(restore())
 
     def __bool__(self) -> bool:
         return bool(self.store)

@@ -1,6 +1,6 @@
 """What flows between stores and files: conversations, each with its messages."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,12 +34,15 @@ class Snapshot:
     conversations: Iterator[tuple[Conversation, Iterable[Row]]]
 
 
-Stream = Iterator[tuple[Conversation, Iterable[Draft]]]
+Stream = Generator[tuple[Conversation, Iterable[Draft]], None, None]
 """Conversations on their way into a store, each with at least one message.
 
 Their `count` means nothing, and their `revision` nothing unless it is `NEW`. Drafts that a store
 leaves unread are passed over. What is wrong with a file is raised out of the iteration as a
 `TransferError`, by its end at the latest: a store keeps nothing before that.
+
+A stream may hold files and connections, and a traceback holds a stream: a store closes each one
+that it began, in the thread that read it, also when it stops halfway.
 """
 
 

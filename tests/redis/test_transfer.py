@@ -1,7 +1,6 @@
 """In and out: all or nothing, though Redis has no transaction over several keys."""
 
 import io
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from chatstore import (
 from chatstore.importers.between import content_digest, copy_store
 from chatstore.records import Conversation, Draft
 from chatstore.redis.llama_index import stream as llama_index
+from chatstore.transfer import Stream
 from tests.redis.given import FACES, KEY, held, names, opened, say
 from tests.servers import RedisServer
 from tests.servers.fixtures import Running
@@ -38,6 +38,10 @@ def drafts(*texts: str, id: str | None = None) -> list[Draft]:
     ]
 
 
+def one(told: Conversation, *texts: str) -> Stream:
+    yield told, drafts(*texts)
+
+
 @pytest.mark.parametrize("face", FACES)
 def test_the_header_says_that_it_is_no_snapshot(redis_url: str, face: str) -> None:
     file = io.BytesIO()
@@ -56,7 +60,7 @@ def test_nothing_is_left_when_the_stream_breaks(
         before = {name: raw.dump(name) for name in names(raw)}
         rounds = 0
 
-        def breaking() -> Iterator[tuple[Conversation, list[Draft]]]:
+        def breaking() -> Stream:
             nonlocal rounds
             rounds += 1
             for number in range(10):
@@ -78,7 +82,7 @@ def test_a_key_that_somebody_takes_meanwhile_undoes_the_others(
     with opened("sync", redis_url) as store, redis_server.client() as raw:
         rounds = 0
 
-        def stream() -> Iterator[tuple[Conversation, list[Draft]]]:
+        def stream() -> Stream:
             nonlocal rounds
             rounds += 1
             for number in range(5):
@@ -99,7 +103,7 @@ def test_a_server_that_fills_up_keeps_nothing(running: Running) -> None:
     with opened("sync", server.url) as store, server.client() as raw:
         store.add_message("old", ChatMessage("a"))
 
-        def stream() -> Iterator[tuple[Conversation, list[Draft]]]:
+        def stream() -> Stream:
             for number in range(100):
                 yield conversation(f"new{number}"), drafts(*["x" * 5000] * 20)
 
@@ -112,7 +116,7 @@ def test_a_server_that_fills_up_keeps_nothing(running: Running) -> None:
 def test_a_conversation_comes_as_it_was(redis_server: RedisServer, redis_url: str) -> None:
     with opened("sync", redis_url, ttl=5) as store, redis_server.client() as raw:
         there = conversation("a")
-        store._restore(lambda: iter([(there, drafts("x"))]), "error")
+        store._restore(lambda: one(there, "x"), "error")
         found = store.get_conversation("a")
         assert found is not None
         assert (found.created_at, found.updated_at, found.ttl) == (MOMENT, MOMENT, 4000.0)
@@ -120,10 +124,10 @@ def test_a_conversation_comes_as_it_was(redis_server: RedisServer, redis_url: st
         assert found.metadata == {"k": "a"}
         assert 3_590_000 < raw.pttl("chatstore::{a}") <= 3_600_000
         forever = conversation("b", expires_at=None, ttl=None)
-        store._restore(lambda: iter([(forever, drafts("x"))]), "error")
+        store._restore(lambda: one(forever, "x"), "error")
         assert raw.pttl("chatstore::{b}") == -1
         gone = conversation("c", expires_at=MOMENT)
-        store._restore(lambda: iter([(gone, drafts("x"))]), "error")
+        store._restore(lambda: one(gone, "x"), "error")
         assert store.get_keys() == ["a", "b"]
         assert store.check().problems == []
 
@@ -133,7 +137,7 @@ def test_what_is_staged_goes_by_itself(redis_server: RedisServer, redis_url: str
     with opened("sync", redis_url) as store, redis_server.client() as raw:
         seen: list[int] = []
 
-        def stream() -> Iterator[tuple[Conversation, list[Draft]]]:
+        def stream() -> Stream:
             for number in range(3):
                 yield conversation(f"new{number}"), drafts("a")
                 seen.extend(raw.pttl(name) for name in names(raw))
@@ -147,9 +151,13 @@ def test_appended_ids_are_compared_first(redis_url: str) -> None:
     with opened("sync", redis_url) as store:
         store.add_message("b", ChatMessage("mine", id="m1"))
         before = store.get_conversation("b")
-        both = [(conversation("a"), drafts("x")), (conversation("b"), drafts("other", id="m1"))]
+
+        def both() -> Stream:
+            yield conversation("a"), drafts("x")
+            yield conversation("b"), drafts("other", id="m1")
+
         with pytest.raises(DuplicateMessageError):
-            store._restore(lambda: iter(both), "append")
+            store._restore(both, "append")
         assert store.get_keys() == ["b"]
         assert store.get_conversation("b") == before
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from chatstore import (
 from chatstore.testing.backend import Backend
 from chatstore.testing.conformance.base import KEY, Base, OpenStore, describe, held, say
 from chatstore.testing.conformance.values import KEPT, ODD_TEXTS
+from chatstore.transfer import Stream
 
 SUFFIXES = [".json", ".jsonl", ".jsonl.gz"]
 
@@ -246,6 +248,41 @@ class Transfers(Base):
             found = store.get_messages(KEY)[1]
             assert isinstance(found, UndecodableMessage)
             assert (found.format, json.loads(found.raw)) == ("chatstore/99", {"later": [1]})
+
+    @pytest.mark.parametrize("ending", ["taken in", "refused", "broken"])
+    def test_a_stream_is_closed_by_the_store_that_began_it(
+        self, store: ChatStore, ending: str
+    ) -> None:
+        """Also halfway: a traceback keeps a generator, with its file, and any thread frees it."""
+        with SimpleChatStore() as other:
+            for key in ("a", KEY, "z"):
+                other.add_messages(key, say("from file", "more"))
+            with other._snapshot() as held:
+                frozen = [(told, [row.draft for row in rows]) for told, rows in held.conversations]
+        if ending == "refused":
+            store.add_message(KEY, ChatMessage("old"))
+        before = everything(store)
+        begun: list[int] = []
+        closed: list[int] = []
+
+        def stream() -> Stream:
+            begun.append(threading.get_ident())
+            try:
+                yield from frozen
+                if ending == "broken":
+                    raise TransferError("it is broken")
+            finally:
+                closed.append(threading.get_ident())
+
+        if ending == "taken in":
+            assert store._restore(stream, "error").conversations == 3
+        else:
+            with pytest.raises(TransferError) as caught:
+                store._restore(stream, "error")
+            assert everything(store) == before
+            assert caught.tb is not None  # it keeps the frames that the error went through
+        assert begun
+        assert closed == begun
 
 
 def _but_for_the_header(file: io.StringIO) -> list[str]:
