@@ -15,7 +15,7 @@ from chatstore.cli.clean import one_line
 from chatstore.cli.parsing import Parser, add_store
 from chatstore.cli.terminal import Terminal
 
-_COMMANDS = ("reading", "writing", "moving", "schema", "doctor", "demo")
+_COMMANDS = ("listing", "reading", "writing", "moving", "schema", "doctor", "demo")
 _LINKS = "Errors are one line and an exit code; CHATSTORE_DEBUG=1 shows where they come from."
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chatstore import ChatMessage, open_store
-from chatstore.cli import demo, demo_sample
+from chatstore.cli import demo, demo_place, demo_sample, demo_steps
 from tests.cli.conftest import Run
 
 
@@ -113,7 +113,7 @@ def test_on_redis_in_a_namespace_of_its_own(run: Run, redis_url: str) -> None:
         assert found.code == 0, found.out + found.err
     with open_store(redis_url) as store:
         assert store.get_keys() == ["mine"]
-    with open_store(redis_url, namespace=demo.NAMESPACE) as store:
+    with open_store(redis_url, namespace=demo_place.NAMESPACE) as store:
         for key in store.get_keys():
             store.delete_messages(key)
         store.add_message("foreign", ChatMessage("Hello"))
@@ -121,7 +121,7 @@ def test_on_redis_in_a_namespace_of_its_own(run: Run, redis_url: str) -> None:
 
 
 def test_a_loss_would_be_seen(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "text_of", lambda number: f"append {number + 1}")
+    monkeypatch.setattr(demo_steps, "text_of", lambda number: f"append {number + 1}")
     found = run("demo", "--small")
     assert found.code == 1
     assert "not as they should be" in found.out
@@ -129,7 +129,7 @@ def test_a_loss_would_be_seen(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_difference_would_be_seen(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = iter("ab")
-    monkeypatch.setattr(demo, "content_digest", lambda *_: next(digests))
+    monkeypatch.setattr(demo_steps, "content_digest", lambda *_: next(digests))
     found = run("demo", "--small")
     assert found.code == 1
     assert "they differ" in found.out

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chatstore.cli import doctor
+from chatstore.cli import doctor_redis
 from tests.cli.conftest import Run
 
 
@@ -124,7 +124,7 @@ def test_a_server_that_does_not_answer(run: Run) -> None:
 @pytest.mark.parametrize("settings", [{}, {"save": ""}, {"appendfsync": "everysec"}])
 def test_persistence_in_words(settings: dict[str, str]) -> None:
     facts = {"aof_enabled": "appendfsync" in settings, "role": "master"}
-    (said, _) = doctor._persistence(facts, settings)
+    (said, _) = doctor_redis._persistence(facts, settings)
     assert (said.state == "warning") == ("appendfsync" not in settings)
 
 
