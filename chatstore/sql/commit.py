@@ -8,7 +8,7 @@ caller alone pays nothing for this. Nobody is told "stored" before the commit.
 A signal (KeyboardInterrupt) may strike the leader or a waiter between any two calls. Therefore the
 steps that decide who leads and who is queued hold no call between reading and writing (CPython
 delivers signals after calls and on backward jumps only), and every step that ends a turn may be
-repeated: `_surely` repeats it and raises the interruption afterwards.
+repeated: `surely` repeats it and raises the interruption afterwards.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from chatstore.errors import StoreBusyError, StoreClosedError
 from chatstore.sql import faults
 from chatstore.sql.batch import Batches, Transactions
 from chatstore.sql.crew import Crew
-from chatstore.sql.op import Mail, Op, copy_of
+from chatstore.sql.op import Mail, Op, copy_of, surely
 
 # A batch holds its savepoints' undo pages in memory and its members' time in its hands.
 MAX_BATCH = 128
@@ -71,7 +71,7 @@ class GroupCommit:
             if not op.settled:
                 self._lead(op, op)
         except BaseException:
-            self._surely(lambda: self._withdraw(op))
+            surely(lambda: self._withdraw(op))
             raise
         if op.error is not None:
             try:
@@ -114,7 +114,7 @@ class GroupCommit:
             self._leader_thread = threading.get_ident()
             yield
         finally:
-            self._surely(lambda: self._withdraw(op))
+            surely(lambda: self._withdraw(op))
 
     def shut(self) -> None:
         """After those who queue have been served, serves nobody any more."""
@@ -209,20 +209,6 @@ class GroupCommit:
             # Another leads with it: it is stored or it failed, soon.
             op.wake.acquire(timeout=1.0)
 
-    @staticmethod
-    def _surely(step: Callable[[], None]) -> None:
-        """Runs a step that may be repeated until nothing has interrupted it."""
-        interruption: BaseException | None = None
-        # A handler of a signal may raise what it likes; a fault of ours must not go on for ever.
-        for _ in range(100):
-            try:
-                step()
-                break
-            except BaseException as error:  # noqa: BLE001
-                interruption = error
-        if interruption is not None:
-            raise interruption
-
     # ------------------------------------------------------------------ leading
 
     def _lead(self, me: Op | _Lead, own: Op | None) -> None:
@@ -245,13 +231,13 @@ class GroupCommit:
                         del self._queue[:room]
                 self._batches.serve(conn, batch, own)
         except BaseException:
-            self._surely(lambda: self._give_back(batch, own))
+            surely(lambda: self._give_back(batch, own))
             raise
         finally:
             try:
                 self._end_turn(me, batch)
             except BaseException:
-                self._surely(lambda: self._end_turn(me, batch))
+                surely(lambda: self._end_turn(me, batch))
                 raise
 
     def _head_since(self) -> float | None:

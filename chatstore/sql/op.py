@@ -57,3 +57,17 @@ class Op:
 def copy_of(error: BaseException) -> BaseException:
     """One exception raised in many threads would collect all their tracebacks."""
     return type(error)(*error.args) if isinstance(error, ChatStoreError) else error
+
+
+def surely(step: Callable[[], None]) -> None:
+    """Runs a step that may be repeated until nothing has interrupted it."""
+    interruption: BaseException | None = None
+    # A handler of a signal may raise what it likes; a fault of ours must not go on for ever.
+    for _ in range(100):
+        try:
+            step()
+            break
+        except BaseException as error:  # noqa: BLE001
+            interruption = error
+    if interruption is not None:
+        raise interruption
