@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from chatstore import operations as ops
 from chatstore.aio import AsyncChatStore
 from chatstore.settle import in_thread
-from chatstore.sql.carry import LONG, READS
+from chatstore.sql.carry import LONG, READS, is_sure
 from chatstore.sql.reading import needs_snapshot
 from chatstore.sql.store import RACES, SQLChatStore
 from chatstore.sql.turn import Raced
@@ -101,9 +101,10 @@ class AsyncSQLChatStore(AsyncChatStore):
             return await database.aread(work, snapshot=needs_snapshot(operation))
         if kind in LONG:
             return await in_thread(store._execute, operation)
+        work, sure = store._writing(operation), is_sure(operation)
         for _ in range(RACES):
             try:
-                return await database.awrite(store._writing(operation))
+                return await database.awrite(work, sure=sure)
             except Raced:
                 continue
         raise store._lost_races()

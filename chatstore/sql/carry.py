@@ -36,3 +36,13 @@ WRITES: dict[type[ops.Operation[Any]], _Carry] = {
 
 LONG: frozenset[type[ops.Operation[Any]]] = frozenset((ops.PurgeExpired, ops.Erase))
 """Writes that take more than their one transaction."""
+
+
+def is_sure(op: ops.Operation[Any]) -> bool:
+    """Whether it refuses nothing: it stores what it is given, or the database itself fails."""
+    if type(op) is not ops.Append or op.expected is not None:
+        return False
+    drafts = op.drafts
+    if len(drafts) == 1:  # nearly every one
+        return drafts[0].id is None
+    return all(draft.id is None for draft in drafts)

@@ -42,7 +42,7 @@ class GroupCommit:
 
     def __init__(self, writer: Transactions, name: str) -> None:
         self._writer = writer
-        self._batches = Batches(writer)
+        self._batches = Batches(writer, self._fill)
         self._name = name
         self.reset()
 
@@ -58,9 +58,10 @@ class GroupCommit:
 
     # ------------------------------------------------------------------ callers
 
-    def write(self, work: Callable[[Any], Any]) -> Any:
+    def write(self, work: Callable[[Any], Any], *, sure: bool = False) -> Any:
         """Runs the work in a transaction; returns when it is durable."""
         op = Op(work)
+        op.sure = sure
         try:
             with self._mutex:
                 leads = self._leader is None
@@ -224,11 +225,7 @@ class GroupCommit:
                     raise ours from None
                 self._refuse(batch, ours)
             else:
-                if self._queue:
-                    with self._mutex:
-                        room = MAX_BATCH - len(batch)
-                        batch += self._queue[:room]
-                        del self._queue[:room]
+                self._fill(batch)
                 self._batches.serve(conn, batch, own)
         except BaseException:
             surely(lambda: self._give_back(batch, own))
@@ -239,6 +236,14 @@ class GroupCommit:
             except BaseException:
                 surely(lambda: self._end_turn(me, batch))
                 raise
+
+    def _fill(self, batch: list[Op]) -> None:
+        """Takes those who queue into a batch, as far as there is room."""
+        if self._queue:
+            with self._mutex:
+                room = MAX_BATCH - len(batch)
+                batch += self._queue[:room]
+                del self._queue[:room]
 
     def _head_since(self) -> float | None:
         with self._mutex:

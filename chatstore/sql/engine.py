@@ -52,10 +52,11 @@ class Database(ABC):
         """A connection for reading one state, held until the end of the block."""
 
     @abstractmethod
-    def write(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
+    def write(self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False) -> T:
         """Runs work in a transaction, and returns once that is durable.
 
-        `single` says that the work is one statement, which a server makes durable by itself.
+        `single` says that the work is one statement, which a server makes durable by itself;
+        `sure`, that it refuses nothing, so that it fails only if the database does.
         """
 
     async def aread(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
@@ -66,7 +67,9 @@ class Database(ABC):
         return value
 
     @abstractmethod
-    async def awrite(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
+    async def awrite(
+        self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False
+    ) -> T:
         """`write`, for a task. A cancellation is delivered when the work is settled."""
 
     @abstractmethod

@@ -25,6 +25,8 @@ class Op:
     # Defaults on the class: an op is made for every write, and most need none of these.
     value: Any = None
     error: BaseException | None = None
+    # Nothing but the database can fail it.
+    sure = False
     # In the queue now, or taken from it by a leader.
     queued = False
     # The verdict cannot change any more; then: it was told; then: the event loop knows.

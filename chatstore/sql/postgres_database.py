@@ -92,7 +92,7 @@ class PostgresDatabase(Database):
                 self._put_back(conn)
 
     @override
-    def write(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
+    def write(self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False) -> T:
         if self._read_only:
             raise StoreReadOnlyError(
                 f"{self.name}: it was opened for reading only. Open it without read_only to write."
@@ -114,7 +114,9 @@ class PostgresDatabase(Database):
         return self._run(call)
 
     @override
-    async def awrite(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
+    async def awrite(
+        self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False
+    ) -> T:
         op = self._op(work)
         self._submit(op, lambda: self.write(work, single=single))
         return cast(T, await settle(op, self._withdraw))

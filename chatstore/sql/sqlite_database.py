@@ -100,17 +100,20 @@ class SQLiteDatabase(Database):
             self._readers.give(conn)
 
     @override
-    def write(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
+    def write(self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False) -> T:
         if self.place.read_only:
             raise self._read_only()
-        value: T = self._commit.write(work)
+        value: T = self._commit.write(work, sure=sure)
         return value
 
     @override
-    async def awrite(self, work: Callable[[Conn], T], *, single: bool = False) -> T:
+    async def awrite(
+        self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False
+    ) -> T:
         if self.place.read_only:
             raise self._read_only()
         op = self._op(work)
+        op.sure = sure
         self._commit.submit(op)
         return cast(T, await settle(op, self._commit.withdraw))
 

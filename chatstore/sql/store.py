@@ -10,7 +10,7 @@ from chatstore import arguments
 from chatstore import operations as ops
 from chatstore.errors import StoreBusyError
 from chatstore.sql import transfer, upkeep
-from chatstore.sql.carry import READS, WRITES
+from chatstore.sql.carry import READS, WRITES, is_sure
 from chatstore.sql.conn import Conn
 from chatstore.sql.engine import open_database
 from chatstore.sql.reading import needs_snapshot
@@ -129,15 +129,15 @@ class SQLChatStore(ChatStore):
             return self._database.read(self._reading(operation), snapshot=snapshot)
         if isinstance(operation, ops.PurgeExpired):
             return cast(T, self._purge())
-        result = self._write(self._writing(operation))
+        result = self._write(self._writing(operation), sure=is_sure(operation))
         if isinstance(operation, ops.Erase):
             self._clean()
         return result
 
-    def _write(self, work: Callable[[Conn], T]) -> T:
+    def _write(self, work: Callable[[Conn], T], *, sure: bool = False) -> T:
         for _ in range(RACES):
             try:
-                return self._database.write(work)
+                return self._database.write(work, sure=sure)
             except Raced:
                 continue
         raise self._lost_races()

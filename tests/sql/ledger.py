@@ -83,14 +83,14 @@ def traced(database: SQLiteDatabase) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def queued(
-    database: SQLiteDatabase, works: Sequence[Callable[[Conn], object]]
+    database: SQLiteDatabase, works: Sequence[Callable[[Conn], object]], *, sure: bool = False
 ) -> "Iterator[Answers]":
     """Threads that all wait for the next commit, which comes at the end of the block."""
     answers = Answers()
 
     def call(index: int) -> None:
         try:
-            answers.values[index] = database.write(works[index])
+            answers.values[index] = database.write(works[index], sure=sure)
         except BaseException as error:  # noqa: BLE001
             answers.errors[index] = error
 

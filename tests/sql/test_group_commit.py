@@ -18,7 +18,7 @@ from chatstore.errors import (
     StoreClosedError,
     StoreFullError,
 )
-from chatstore.sql import commit
+from chatstore.sql import batch, commit
 from chatstore.sql.conn import Conn
 from chatstore.sql.op import Op
 from chatstore.sql.sqlite_database import SQLiteDatabase
@@ -70,6 +70,82 @@ def test_one_that_fails_in_a_shared_commit_fails_alone(
     assert isinstance(answers.errors[1], LookupError)
     assert isinstance(answers.errors[3], ConflictError)
     assert names(path) == {"a": [1, 2, 3]}
+
+
+def test_those_who_cannot_refuse_need_no_savepoint(database: SQLiteDatabase, path: Path) -> None:
+    with traced(database) as statements:
+        with queued(database, [append("a") for _ in range(3)], sure=True) as answers:
+            pass
+        assert statements == ["BEGIN IMMEDIATE", *["INSERT INTO"] * 6, "COMMIT"]
+    assert answers.values == {0: 1, 1: 2, 2: 3}
+    assert names(path) == {"a": [1, 2, 3]}
+
+
+def test_one_that_should_not_have_failed_fails_alone_too(
+    database: SQLiteDatabase, path: Path
+) -> None:
+    with queued(database, [append("a"), refuse, append("a")], sure=True) as answers:
+        pass
+    assert answers.values == {0: 1, 2: 2}
+    assert isinstance(answers.errors[1], LookupError)
+    assert names(path) == {"a": [1, 2]}
+
+
+def test_who_comes_while_the_leader_works_shares_its_commit(
+    database: SQLiteDatabase, path: Path
+) -> None:
+    def fails() -> None:
+        with pytest.raises(LookupError):
+            database.write(refuse)
+
+    late = [
+        threading.Thread(target=database.write, args=(append(),)),
+        threading.Thread(target=fails),
+    ]
+
+    def waits(conn: Conn) -> int:
+        for thread in late:
+            thread.start()
+        wait_for(lambda: len(database._commit._queue) == len(late))
+        return append()(conn)
+
+    with traced(database) as statements:
+        assert database.write(waits) in (1, 2)
+        for thread in late:
+            thread.join(10)
+        assert statements.count("BEGIN IMMEDIATE") == statements.count("COMMIT") == 1
+        # None for the first, who was alone until then.
+        assert statements.count("SAVEPOINT op") == 2
+    assert names(path) == {"a": [1, 2]}
+
+
+def test_after_a_crowd_the_next_leader_waits_for_it_a_little(
+    database: SQLiteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "LINGER", 10.0)
+    batches = database._commit._batches
+    began = threading.Event()
+
+    def first(conn: Conn) -> int:
+        began.set()
+        return append()(conn)
+
+    batches._crowd, batches._flush = 2, 20.0
+    with traced(database) as statements:
+        leader = threading.Thread(target=database.write, args=(first,))
+        leader.start()
+        assert began.wait(10)
+        time.sleep(0.05)
+        assert database.write(append()) == 2
+        leader.join(30)
+        assert statements.count("COMMIT") == 1
+        # Half of a flush at most, and ever less: nobody waits for those who are gone.
+        batches._flush = 0.0
+        assert [database.write(append()) for _ in range(2)] == [3, 4]
+        assert batches._crowd == 1
+        batches._flush = 1e9
+        assert database.write(append()) == 5
+    assert names(path) == {"a": list(range(1, 6))}
 
 
 def test_nobody_is_told_stored_before_the_commit(database: SQLiteDatabase, path: Path) -> None:

@@ -180,8 +180,15 @@ def test_an_awaited_call_is_one_wake_up(tmp_path: Path, count: Count) -> None:
             count.start()
             wake_ups = 0
             await asyncio.gather(*(store.add_message(f"k{n}", HELLO) for n in range(50)))
-            assert count.words.count("COMMIT") == 1
+            # Two statements each, no savepoint: an append refuses nothing.
+            assert sorted(count.words) == sorted(["BEGIN IMMEDIATE", *APPEND[1:-1] * 50, "COMMIT"])
             assert wake_ups == 1
+
+            # One that may be refused is kept apart.
+            count.start()
+            mine = ChatMessage("Hello", id="mine")
+            await asyncio.gather(*(store.add_message(f"k{n}", mine) for n in range(2)))
+            assert count.words.count("SAVEPOINT op") == 2
 
     asyncio.run(main())
 
