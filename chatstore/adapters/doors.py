@@ -131,7 +131,7 @@ async def take_oldest(store: AsyncChatStore, key: str, n: int) -> list[Record]:
         active = await store.get_records(key, status="active")
         if not active[:n]:
             return []
-        rest = [_again(record) for record in active[n:]]
+        rest = [again(record) for record in active[n:]]
         with suppress(ConflictError):
             await store.set_messages(
                 key, rest, status="active", expected_revision=conversation.revision
@@ -140,7 +140,8 @@ async def take_oldest(store: AsyncChatStore, key: str, n: int) -> list[Record]:
     return []
 
 
-def _again(record: Record) -> NativeMessage:
+def again(record: Record) -> NativeMessage:
+    """The message of a record, to be stored once more with its id and its time."""
     id = None if record.id.startswith(MADE) else record.id
     return NativeMessage(record.format, native(record), id=id, created_at=record.created_at)
 

@@ -8,13 +8,13 @@ Example:
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 from chatstore import arguments
-from chatstore.adapters.doors import AnyStoreOrURL, arguments_of, awaiting, missing, native
+from chatstore.adapters.doors import AnyStoreOrURL, again, arguments_of, awaiting, missing, native
 from chatstore.errors import ConflictError, InvalidMessageError
 from chatstore.formats import openai_responses as format
 from chatstore.messages import TEXT, Block, ChatMessage, NativeMessage, UndecodableMessage
@@ -31,6 +31,14 @@ __all__ = ["ChatStoreSession"]
 _log = logging.getLogger(__name__)
 _ROLES = frozenset(("user", "assistant", "system", "developer"))
 _RESULTS = frozenset(("tool", "function"))
+
+
+class _Snapshot(NamedTuple):
+    """What the SDK reads of a snapshot; its own class is private."""
+
+    items: list[TResponseInputItem]
+    complete: bool
+    replace_suffix: Callable[[int, list[TResponseInputItem]], Awaitable[bool]]
 
 
 class ChatStoreSession:
@@ -129,6 +137,41 @@ class ChatStoreSession:
     async def clear_session(self) -> None:
         """Remove the conversation."""
         await self._store.delete_messages(self.session_id)
+
+    # How the SDK's `OpenAIResponsesCompactionSession` asks a session to put a summary in the place
+    # of what it sums up. A session without these is cleared first and written then, and whoever
+    # is killed in between loses the conversation; what others wrote meanwhile is lost anyway.
+
+    async def _atomic_replace_items(self, items: list[TResponseInputItem]) -> bool:
+        """Put items in the place of all others in one step; `False`: do it in another way."""
+        if type(self) is not ChatStoreSession:
+            return False  # a subclass may keep other items than it shows
+        await self._store.set_messages(self.session_id, [_native(item) for item in items])
+        return True
+
+    async def _get_compaction_snapshot(self, limit: int, **options: Any) -> Any:
+        """All items, if there are at most so many, and how to replace the last of them.
+
+        That fails if the conversation changed in between. `None`: it cannot be replaced so.
+        """
+        key, store = self.session_id, self._store
+        if type(self) is not ChatStoreSession or options.get("prune_prefix") is not None:
+            return None
+        conversation = await store.get_conversation(key)
+        records = await store.get_records(key, last=limit)
+        # A message of another framework is no item, or several of them.
+        kept = all(r.format == format.NAME and r.status == "active" for r in records)
+        if conversation is None or conversation.count > len(records) or not kept:
+            return None
+
+        async def replace_suffix(start: int, output: list[TResponseInputItem]) -> bool:
+            messages = [*map(again, records[:start]), *map(_native, output)]
+            with suppress(ConflictError):
+                await store.set_messages(key, messages, expected_revision=conversation.revision)
+                return True
+            return False
+
+        return _Snapshot(_items(records), True, replace_suffix)
 
     async def close(self) -> None:
         """Close the store if it was opened here. Closing twice is fine."""

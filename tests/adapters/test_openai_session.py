@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from agents import Agent, ModelResponse, RunConfig, Runner, SessionSettings, Usage, function_tool
-from agents.memory import OpenAIResponsesCompactionSession, Session
+from agents.memory import Session
 from agents.models.interface import Model
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -195,34 +195,6 @@ def test_a_window_never_begins_with_an_orphan_output(limit: int) -> None:
     outputs = {item["call_id"] for item in shown if item.get("type", "").endswith("_output")}
     assert calls == outputs
     assert shown[-1]["content"] == "And?"
-
-
-def test_their_compaction_on_our_session(url: str) -> None:
-    class Client:
-        class responses:  # noqa: N801
-            @staticmethod
-            async def compact(**kwargs: Any) -> Any:
-                item = {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAA"}
-                return type("Compacted", (), {"output": [item], "usage": None})
-
-    async def main() -> None:
-        async with ChatStoreSession("k", url) as ours:
-            session = OpenAIResponsesCompactionSession(
-                "k",
-                ours,
-                client=Client(),  # type: ignore[arg-type]
-                compaction_mode="input",
-                should_trigger_compaction=lambda _: True,
-            )
-            model = Played(asks("c1"), says("Sunny."))
-            await Runner.run(agent(model), "Oslo?", session=session, run_config=QUIET)
-            compacted = await session.get_items()
-            assert [item.get("type") for item in compacted] == ["compaction"]
-            await session.add_items([user(str(n)) for n in range(3)])
-            await session.run_compaction({"force": True})
-            assert [item.get("type") for item in await ours.get_items()] == ["compaction"]
-
-    asyncio.run(main())
 
 
 ITEM = st.fixed_dictionaries(
