@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 from abc import abstractmethod
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -181,11 +182,11 @@ class RedisBackend(Backend):
 
     def raw_payloads(self, key: str, namespace: str = "") -> list[str]:
         members = self._members(key, namespace)[1]
-        return [member.split("|", 7)[7] for member, score in members if score > 0]
+        return [member.split("|", 7)[7] for member, score in members if 0 < score < inf]
 
     def put_raw(self, key: str, format: str, payload: str) -> None:
         name, members = self._members(key)
-        newest, score = members[-1]
+        newest, score = [pair for pair in members if pair[1] < inf][-1]
         head, id, _, *rest = newest.split("|", 7)
         self.client.zrem(name, newest)
         self.client.zadd(name, {"|".join([head, id, format, *rest[:-1], payload]): score})
@@ -194,14 +195,14 @@ class RedisBackend(Backend):
         members = self._members(key, namespace)[1]
         if not members:
             return []
-        header = members[0][0].split("|")
-        held = [(member, score) for member, score in members if score > 0]
+        header = members[-1][0].split("|")
+        held = [(member, score) for member, score in members if 0 < score < inf]
         archived = [member for member, _ in held if member.startswith("-")]
         ids = {member[1:]: -score for member, score in members if member.startswith("@")}
         sound = {
-            "held": int(header[5]) == len(held),
-            "archived": int(header[6]) == len(archived),
-            "top": int(header[4]) >= max(score for _, score in held),
+            "held": int(header[10]) == len(held),
+            "archived": int(header[4]) == len(archived),
+            "top": int(header[7]) + int(header[9]) * 2**20 >= max(score for _, score in held),
             "ordinals": len({score for _, score in held}) == len(held),
             "serials": len({member.split("|")[0][1:] for member, _ in held}) == len(held),
             "ids": ids == {m.split("|")[1]: score for m, score in held if m.split("|")[1]},

@@ -23,7 +23,7 @@ class Whole:
         """From all members and scores, in order."""
         ids: dict[str, int] = {}
         rows, strange = [], 0
-        for member, score in members[1:]:
+        for member, score in members[:-1]:
             if member[0] == "@":
                 ids[layout.unescape(member[1:])] = -score
             elif member[0] in "+-":
@@ -33,7 +33,7 @@ class Whole:
                     strange += 1
             elif member[0] != "#":
                 strange += 1
-        metadata = layout.metadata([member for member, _ in members[:2]])
+        metadata = layout.metadata([member for member, _ in members[-2:]])
         return cls(header, metadata, rows, ids, strange)
 
 

@@ -16,6 +16,9 @@ from chatstore.redis.scripts import script
 BATCH = 500
 """How many keys are asked about in one round trip."""
 
+MOST = 1 << 60
+"""As a number of messages: all. Redis takes no number beyond 64 bits."""
+
 
 class Head(NamedTuple):
     """A conversation, but for its messages; `header` is `None` if a newer version wrote it."""
@@ -50,10 +53,26 @@ class Reads(Asking):
             whole = yield from self.whole(op.key)
             return [] if whole is None else whole.rows
         last, start, stop, status = op.window
+        if last is not None and status is None:
+            return (yield from self._newest(op.key, last))
         bounds = ("" if bound is None else bound for bound in (last, start, stop))
         name = self.names.conversation(op.key)
         reply = yield Run(script("read"), (name,), (layout.SIGNS[status], *bounds), op.key)
         return _rows(reply)
+
+    def _newest(self, key: str, last: int) -> Plan[list[Row]]:
+        # A plain command: what a script returns goes through Lua, which takes twice as long.
+        first = -min(last, MOST) - layout.TAIL
+        name = self.names.conversation(key)
+        [reply] = yield Ask([("ZRANGE", name, first, -1, "WITHSCORES")], key)
+        if not reply:
+            return []
+        members, scores = layout.parted(reply)
+        header = self._header(key, members[-1])
+        end = len(members) - (2 if layout.has_metadata(members) else 1)
+        start = end - min(last, header.held)
+        pairs = zip(members[start:end], scores[start:end])
+        return [layout.row(header.incarnation, member, score) for member, score in pairs]
 
     def read_after(self, op: ops.ReadAfter) -> Plan[list[Row]]:
         """Carry out `ReadAfter`."""
@@ -79,11 +98,11 @@ class Reads(Asking):
         return None if head is None else head[0].conversation(op.key, head[1])
 
     def _head(self, key: str) -> Plan[tuple[layout.Header, str] | None]:
-        [reply] = yield Ask([("ZRANGE", self.names.conversation(key), 0, 1)], key)
+        [reply] = yield Ask([("ZRANGE", self.names.conversation(key), -2, -1)], key)
         members = layout.texts(reply)
         if not members:
             return None
-        return self._header(key, members[0]), layout.metadata(members)
+        return self._header(key, members[-1]), layout.metadata(members)
 
     def _header(self, key: str, member: str) -> layout.Header:
         header = layout.header(member)
@@ -98,7 +117,7 @@ class Reads(Asking):
         members = layout.pairs(reply)
         if not members:
             return None
-        return Whole.read(self._header(key, members[0][0]), members)
+        return Whole.read(self._header(key, members[-1][0]), members)
 
     # Lists
 
@@ -114,13 +133,16 @@ class Reads(Asking):
         found: list[Head] = []
         for start in range(0, len(keys), BATCH):
             part = keys[start : start + BATCH]
-            asked = [("ZRANGE", self.names.conversation(key), 0, 1) for key in part]
+            # By score, so that no message comes along.
+            asked = [
+                ("ZRANGEBYSCORE", self.names.conversation(key), "+inf", "+inf") for key in part
+            ]
             for key, reply in zip(part, (yield Ask(asked))):
                 if isinstance(reply, Exception) or not reply:
                     continue  # another type, or gone meanwhile
                 members = layout.texts(reply)
-                header = layout.header(members[0])
-                if header is not None or layout.is_newer(members[0]):
+                header = layout.header(members[-1])
+                if header is not None or layout.is_newer(members[-1]):
                     found.append(Head(key, header, layout.metadata(members)))
         return found
 

@@ -2,9 +2,11 @@
 
 A conversation is one sorted set. In its order it holds:
 
-- score -inf: `!cs1|…`, the header, and `#…`, the metadata, if there are any;
 - negative scores: `@id`, one for each id of a caller, whose score is minus the message's ordinal;
-- positive scores: `+serial|…` an active message, `-serial|…` an archived one, by ordinal.
+- positive scores: `+serial|…` an active message, `-serial|…` an archived one, by ordinal;
+- score +inf: `#…`, the metadata, if there are any, and `~cs1|…`, the header.
+
+The header is last, so that one plain ZRANGE has it along with the newest messages.
 
 All is ASCII: the fields of a message are separated by bars, and what holds a bar, a backslash or
 anything unprintable is written as the inside of a JSON string. No member holds a line break.
@@ -22,6 +24,11 @@ from chatstore.json_text import quote
 from chatstore.records import Conversation, Draft, Row, Status
 
 LAYOUT = "1"
+GAP = 1 << 20
+"""Between the ordinals of messages that were appended; the scripts have it, too."""
+
+TAIL = 2
+"""How many members come behind the messages, at most."""
 
 SIGNS: dict[Status | None, str] = {None: "", "active": "+", "archived": "-"}
 """What the messages of a status begin with."""
@@ -70,19 +77,26 @@ def draft_text(draft: Draft) -> str:
     )
 
 
+def plain_text(draft: Draft) -> str:
+    """A draft that is active and has no id, as what stands behind the serial of its member."""
+    return f"|{draft_text(draft)[1:]}"
+
+
+def parted(reply: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
+    """Members, and scores, as ZRANGE tells them: flat, or in pairs in the newer protocol."""
+    if reply and isinstance(reply[0], list | tuple):
+        return texts([member for member, _ in reply]), [score for _, score in reply]
+    return texts(reply[::2]), reply[1::2]
+
+
 def pairs(reply: Sequence[Any]) -> list[tuple[str, int]]:
-    """Members with scores, as ZRANGE tells them: flat, or in pairs in the newer protocol."""
-    if not reply:
-        return []
-    if not isinstance(reply[0], list | tuple):
-        reply = list(zip(reply[::2], reply[1::2]))
-    members = texts([pair[0] for pair in reply])
-    # Those of the header and the metadata are infinite.
-    whole = (0 if float(score) == -inf else int(float(score)) for _, score in reply)
-    return list(zip(members, whole))
+    """Members with their scores, as ZRANGE tells them; 0 for those that are infinite."""
+    members, scores = parted(reply)
+    floats = map(float, scores)
+    return list(zip(members, (0 if score == inf else int(score) for score in floats)))
 
 
-def row(incarnation: str, member: str, score: str | int) -> Row:
+def row(incarnation: str, member: str, score: str | float) -> Row:
     """The row of a message's member and score."""
     head, id, format, role, kind, calls, created_at, payload = member.split("|", 7)
     if "\\" in member[: len(member) - len(payload)]:
@@ -108,42 +122,56 @@ def rows(incarnation: str, flat: Sequence[str]) -> list[Row]:
 
 
 _HEADER = re.compile(
-    r"!cs(\d+)\|([^|]+)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|(\d*)\|(\d+)\|(\d+)\|(\d*)\|(\d+)"
+    r"~cs(\d+)\|([^|]+)\|(\d*)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|(-?\d+)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|(\d*)"
     r"\|[^|]*\|\d*\|\d*\|\d*"
 )
-_ANY_HEADER = re.compile(r"!cs(\d+)\|")
+_ANY_HEADER = re.compile(r"~cs(\d+)\|")
 
 
 class Header(NamedTuple):
-    """What the first member of a conversation says; times and ttl in microseconds.
+    """What the last member of a conversation says; times and ttl in microseconds.
+
+    What an append leaves as it was comes first: the script copies it as it stands.
 
     Attributes:
         incarnation: Names this life of the key; it never recurs.
-        changes: Counts writes.
-        serial: The highest serial so far.
-        top: The highest ordinal so far.
-        held: How many messages.
-        archived: How many of them are archived.
-        edge: Below this ordinal every message is archived.
         ttl: The conversation's own.
         created_at: When it came to be, by the server's clock.
-        updated_at: When it was last written, by the server's clock.
-        expires_at: When it will be gone.
+        archived: How many messages are archived.
+        edge: Below this ordinal every message is archived.
         moved: How often ordinals were spaced anew.
+        base: The ordinal of serial 0: that of the highest serial is the highest so far.
+        changes: Counts writes.
+        serial: The highest serial so far.
+        held: How many messages.
+        updated_at: When it was last written, by the server's clock.
+        expires: When it will be gone, if not a ttl behind its last write; 0: never.
     """
 
     incarnation: str
-    changes: int
-    serial: int
-    top: int
-    held: int
-    archived: int
-    edge: int
     ttl: int | None
     created_at: int
-    updated_at: int
-    expires_at: int | None
+    archived: int
+    edge: int
     moved: int
+    base: int
+    changes: int
+    serial: int
+    held: int
+    updated_at: int
+    expires: int | None
+
+    @property
+    def top(self) -> int:
+        """The highest ordinal so far."""
+        return self.base + self.serial * GAP
+
+    @property
+    def expires_at(self) -> int | None:
+        """When it will be gone."""
+        if self.expires is not None:
+            return self.expires or None
+        return None if self.ttl is None else self.updated_at + self.ttl
 
     def conversation(self, key: str, metadata: str) -> Conversation:
         """The conversation as callers see it."""
@@ -175,5 +203,10 @@ def header(member: str) -> Header | None:
 
 
 def metadata(members: Sequence[str]) -> str:
-    """The metadata behind a header, as JSON text."""
-    return members[1][1:] if len(members) > 1 and members[1].startswith("#") else "{}"
+    """The metadata before a header, as JSON text."""
+    return members[-2][1:] if has_metadata(members) else "{}"
+
+
+def has_metadata(members: Sequence[str]) -> bool:
+    """Whether the member before a header is metadata."""
+    return len(members) > 1 and members[-2].startswith("#")

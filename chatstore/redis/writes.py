@@ -7,9 +7,7 @@ from chatstore import operations as ops
 from chatstore.arguments import Expected
 from chatstore.records import Draft, Row, made_id
 from chatstore.redis import rows as layout
-from chatstore.redis.asking import Asking, Plan, Run, in_us, refused
-from chatstore.redis.keys import recent
-from chatstore.redis.scripts import script
+from chatstore.redis.asking import Asking, Plan, in_us
 
 
 class Writes(Asking):
@@ -20,32 +18,19 @@ class Writes(Asking):
         key, drafts = op.key, op.drafts
         if not drafts:
             return []
-        if len(drafts) > 1 or drafts[0].id is not None:
+        if any(draft.id is not None or draft.archived for draft in drafts):
             ids, _ = yield from self.add("append", key, drafts, op.expected)
             return ids
-        # One message without an id is what is written all day: the same, in one step.
-        name = self.names.conversation(key)
-        turn = self.lanes.take()
-        try:
-            reply = yield Run(
-                script("append"),
-                (name, recent(name)),
-                (
-                    turn.writer,
-                    turn.number,
-                    self._ttl,
-                    _expected(op.expected),
-                    layout.draft_text(drafts[0]),
-                ),
-                key,
-                True,
-            )
-        finally:
-            self.lanes.give_back(turn)
-        verdict, incarnation, serial, _ = f"{layout.text(reply)}|||".split("|", 3)
-        if verdict != "kept":
-            raise refused(verdict, key)
-        return [made_id(incarnation, int(serial))]
+        result = yield from self.write(
+            "append_plain",
+            key,
+            self._ttl,
+            _expected(op.expected),
+            *map(layout.plain_text, drafts),
+        )
+        _, incarnation, first, _ = result.split("|")
+        serial = int(first)
+        return [made_id(incarnation, serial + place) for place in range(len(drafts))]
 
     def insert(self, op: ops.Insert) -> Plan[list[str]]:
         """Carry out `Insert`."""

@@ -44,7 +44,7 @@ FOREIGN: dict[str, Callable[[redis.Redis], object]] = {
     "set": lambda raw: raw.sadd(NAME, "theirs"),
     "stream": lambda raw: raw.xadd(NAME, {"theirs": "x"}),
     "sorted set": lambda raw: raw.zadd(NAME, {"theirs": 1}),
-    "almost ours": lambda raw: raw.zadd(NAME, {"!cs1|x": "-inf"}),
+    "almost ours": lambda raw: raw.zadd(NAME, {"~cs1|x": "+inf"}),
 }
 
 
@@ -112,7 +112,7 @@ def test_what_a_newer_version_wrote_is_not_touched(
     redis_server: RedisServer, redis_url: str, face: str
 ) -> None:
     with opened(face, redis_url) as store, redis_server.client() as raw:
-        raw.zadd(NAME, {"!cs2|whatever": "-inf", "message": 1})
+        raw.zadd(NAME, {"~cs2|whatever": "+inf", "message": 1})
         before = raw.dump(NAME)
         for name, call in CALLS.items():
             if name != "missing":

@@ -144,7 +144,7 @@ def test_a_ghost_of_an_earlier_write_changes_nothing(
     with opened("sync", redis_url) as store, redis_server.client() as raw:
         store.add_message(KEY, ChatMessage("one"))
         store.add_message(KEY, ChatMessage("two"))
-        header = raw.zrange(NAME, 0, 0)[0].decode().split("|")
+        header = raw.zrange(NAME, -1, -1)[0].decode().split("|")
         writer, number = header[13], int(header[14])
         ghost = ("EVALSHA", script("append").sha, 2, NAME, recent(NAME), writer, number - 1)
         draft = "+|chatstore|user|||1|{}"
@@ -180,7 +180,7 @@ def test_a_late_repetition_does_not_bring_back_what_was_erased(
 
     with opened("sync", redis_server.url) as store, redis_server.client() as raw:
         store.add_message(KEY, ChatMessage("secret"))
-        header = raw.zrange(NAME, 0, 0)[0].decode().split("|")
+        header = raw.zrange(NAME, -1, -1)[0].decode().split("|")
         writer, number = header[13], header[14]
         with opened("sync", redis_server.url) as other:
             other.delete_message(KEY, 0)

@@ -98,6 +98,29 @@ def test_an_append_with_a_ttl_asks_for_these_commands_and_no_others(
         }
 
 
+def test_the_newest_messages_are_read_by_a_plain_command(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    with opened("sync", redis_url, ttl=300) as store, redis_server.client() as raw:
+        store.add_messages(KEY, [ChatMessage("a", id="m1"), *say("b", "c")])
+        for metadata in ({}, {"a": 1}):
+            store.set_metadata(KEY, metadata)
+            raw.config_resetstat()
+            for last in range(6):
+                found = store.get_messages(KEY, last=last)
+                assert [message.content for message in found] == list("abc")[3 - min(last, 3) :]
+            assert calls(raw.info("commandstats")) == {"zrange": 6}
+
+
+def test_a_listing_brings_no_message_along(redis_server: RedisServer, redis_url: str) -> None:
+    with opened("sync", redis_url) as store, redis_server.client() as raw:
+        for number in range(10):
+            store.add_message(f"user{number}", ChatMessage("x" * 100_000))
+        before = raw.info("stats")["total_net_output_bytes"]
+        assert len(store.get_conversations()) == 10
+        assert raw.info("stats")["total_net_output_bytes"] - before < 100_000
+
+
 def test_no_call_looks_at_a_whole_conversation(redis_server: RedisServer, redis_url: str) -> None:
     """A thousand times as many messages take as many commands."""
     with opened("sync", redis_url) as store, redis_server.client() as raw:

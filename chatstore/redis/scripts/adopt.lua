@@ -17,16 +17,12 @@ redis.call('RENAME', KEYS[3], key)
 if ARGV[4] ~= '' then c.created = ARGV[4] end
 local expires = tonumber(ARGV[6])
 if ARGV[6] == '' and c.ttl ~= '' then expires = at + c.ttl end
--- The header as a write would make it, but with a moment of its own.
 c.changes = 0
-local text = written(c, updated)
-local moment = expires and string.format(DIGITS, expires) or ''
-text = string.gsub(text, '^(' .. string.rep('[^|]*|', 11) .. ')[^|]*', '%1' .. moment)
 redis.call('ZREM', key, c.text)
-redis.call('ZADD', key, '-inf', text)
-if ARGV[7] ~= '{}' then redis.call('ZADD', key, '-inf', '#' .. ARGV[7]) end
+redis.call('ZADD', key, '+inf', written(c, updated, string.format(DIGITS, expires or 0)))
+if ARGV[7] ~= '{}' then redis.call('ZADD', key, '+inf', '#' .. ARGV[7]) end
 if expires then
-  redis.call('PEXPIREAT', key, string.format(DIGITS, math.floor((expires + 999) / 1000)))
+  ending(expires)
 else
   redis.call('PERSIST', key)
 end

@@ -1,3 +1,4 @@
+-- Messages with ids, or archived ones; append_plain.lua has the others.
 -- ARGV: writer, number, ttl of a new one, what is expected, drafts…
 -- Results: 'kept|incarnation|serial|number', where the drafts' serials count on from that one by
 -- their places, and so many are new; 'conflict'; 'other|place|format|payload' for an id that is
@@ -26,19 +27,10 @@ local first = c.serial + 1
 local result = noted(c, ARGV[1], ARGV[2], at, first, new)
 c.serial = c.serial + #ARGV - OFF
 c.count = c.count + new
-if #ARGV == OFF + 1 and string.byte(ARGV[OFF + 1], 2) == 124 then
-  -- What is done all day: one message, without an id.
-  local draft = ARGV[OFF + 1]
-  if string.byte(draft) == 45 then c.archived = c.archived + 1 end
-  c.top = c.top + GAP
-  redis.call('ZADD', key, '-inf', written(c, at), string.format(DIGITS, c.top), member_of(draft, first))
-  sealed(c)
-  return result
-end
 local flat = {}
 for i = OFF + 1, #ARGV do
   if not (skip and skip[i]) then flat = put(flat, c, ARGV[i], first + i - OFF - 1) end
 end
-redis.call('ZADD', key, '-inf', written(c, at), unpack(flat))
+redis.call('ZADD', key, '+inf', written(c, at), unpack(flat))
 sealed(c)
 return result

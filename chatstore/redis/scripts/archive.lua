@@ -6,7 +6,7 @@ if not expected(c, ARGV[3]) then return 'conflict' end
 local wanted = c and math.min(tonumber(ARGV[4]), c.count - c.archived) or 0
 if wanted == 0 then return 'rows|' end
 -- Everything below the edge is archived already.
-local rank = before(c) + below(c)
+local rank = before() + below(c)
 local found = {}
 while #found < 2 * wanted do
   local step = math.max(64, wanted - #found / 2)
@@ -28,6 +28,6 @@ for i = 1, #found, 2 do
 end
 c.archived = c.archived + wanted
 c.edge = string.format(DIGITS, found[#found] + 1)
-redis.call('ZADD', key, '-inf', written(c, at))
+redis.call('ZADD', key, '+inf', written(c, at))
 sealed(c)
 return result

@@ -16,14 +16,14 @@ local at, result = now(), string.format(DIGITS, count)
 remember(nil, ARGV[1], ARGV[2], at, result)
 redis.call('COPY', KEYS[3], key)
 if count < c.count then
-  local first = before(c) + count
+  local first = before() + count
   local ordinal = redis.call('ZRANGE', key, first, first, 'WITHSCORES')[2]
-  redis.call('ZREMRANGEBYSCORE', key, ordinal, '+inf')
-  redis.call('ZREMRANGEBYSCORE', key, '(-inf', '-' .. ordinal)
+  redis.call('ZREMRANGEBYSCORE', key, ordinal, '(+inf')
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', '-' .. ordinal)
   c.count = count
   if c.archived > 0 then
     c.archived = below(c)
-    local rank = before(c) + c.archived
+    local rank = before() + c.archived
     while true do
       local part = redis.call('ZRANGE', key, rank, rank + 255)
       if #part == 0 then break end
@@ -34,8 +34,8 @@ if count < c.count then
     end
   end
 end
-c.writer, c.number, c.since, c.new = '', '', '', ''
+c.writer, c.number, c.result = '', '', '|'
 c.inc, c.changes, c.created = ARGV[1] .. '.' .. ARGV[2], 0, string.format(DIGITS, at)
-redis.call('ZADD', key, '-inf', written(c, at))
+redis.call('ZADD', key, '+inf', written(c, at))
 sealed(c)
 return result

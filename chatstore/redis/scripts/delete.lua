@@ -7,7 +7,8 @@ if not expected(c, ARGV[3]) then return 'conflict' end
 if not c then return 'none' end
 local sign, gone = ARGV[4], nil
 if sign == '' then
-  gone = redis.call('ZRANGE', key, before(c), -1, 'WITHSCORES')
+  local first = before()
+  gone = redis.call('ZRANGE', key, first, first + c.count - 1, 'WITHSCORES')
 else
   gone = signed(c, sign)
 end
@@ -20,6 +21,6 @@ if #gone == 2 * c.count then
 end
 drop(c, sign, gone)
 remember(c, ARGV[1], ARGV[2], at, result)
-redis.call('ZADD', key, '-inf', written(c, at))
+redis.call('ZADD', key, '+inf', written(c, at))
 sealed(c)
 return result

@@ -14,7 +14,7 @@ else
   if id ~= '' then redis.call('ZREM', key, '@' .. id) end
   c.count = c.count - 1
   if string.byte(row[1]) == 45 then c.archived = c.archived - 1 end
-  redis.call('ZADD', key, '-inf', written(c, at))
+  redis.call('ZADD', key, '+inf', written(c, at))
   sealed(c)
 end
 remember(c, ARGV[1], ARGV[2], at, result)

@@ -20,7 +20,7 @@ if idx >= c.count then
   c.top = c.top + GAP
   ordinal = c.top
 else
-  local rank = before(c) + idx
+  local rank = before() + idx
   local function ordinal_at(r)
     return tonumber(redis.call('ZRANGE', key, r, r, 'WITHSCORES')[2])
   end
@@ -52,7 +52,7 @@ else
       end
       c.moved = c.moved + 1
       if archived > 0 then
-        local edge = archived == c.count and c.top + 1 or ordinal_at(before(c) + archived)
+        local edge = archived == c.count and c.top + 1 or ordinal_at(before() + archived)
         c.edge = string.format(DIGITS, edge)
       end
       low, high = bounds()
@@ -68,7 +68,7 @@ elseif ordinal < tonumber(c.edge) then
   c.edge = string.format(DIGITS, ordinal)
 end
 redis.call(
-  'ZADD', key, '-inf', written(c, at), string.format(DIGITS, ordinal), member_of(draft, c.serial))
+  'ZADD', key, '+inf', written(c, at), string.format(DIGITS, ordinal), member_of(draft, c.serial))
 if string.byte(draft, 2) ~= 124 then
   redis.call('ZADD', key, string.format(DIGITS, -ordinal), '@' .. string.match(draft, '^.([^|]*)'))
 end

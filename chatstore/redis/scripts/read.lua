@@ -16,7 +16,7 @@ end
 
 local function range(from, to)
   if from >= to then return {} end
-  local first = before(c)
+  local first = before()
   return redis.call('ZRANGE', key, first + from, first + to - 1, 'WITHSCORES')
 end
 

@@ -2,7 +2,8 @@
 -- Result: as in read.lua.
 local c = find(key)
 if not c then return {} end
-local rank = before(c)
+local first = before()
+local rank = first
 if ARGV[2] then
   local ordinal = ARGV[2]
   local function is_it(member)
@@ -23,6 +24,7 @@ if ARGV[2] then
   end
   rank = rank + redis.call('ZCOUNT', key, 1, ordinal)
 end
-local flat = redis.call('ZRANGE', key, rank, rank + tonumber(ARGV[1]) - 1, 'WITHSCORES')
+local last = math.min(rank + tonumber(ARGV[1]), first + c.count) - 1
+local flat = redis.call('ZRANGE', key, rank, last, 'WITHSCORES')
 table.insert(flat, 1, c.inc)
 return flat

@@ -36,10 +36,10 @@ local flat = {}
 if c and sign ~= '' then
   drop(c, sign, gone)
 elseif c then
-  local second = redis.call('ZRANGE', key, 1, 1)[1]
-  if second and string.byte(second) == 35 then flat = { '-inf', second } end -- the metadata
+  local metadata = described()
+  if metadata then flat = { '+inf', metadata } end
   redis.call('UNLINK', key)
-  c.text, c.expires = nil, ''
+  c.text = nil
   c.top, c.count, c.archived, c.edge = BASE - GAP, 0, 0, '0'
 else
   c = begin(ARGV[1] .. '.' .. ARGV[2], ARGV[3], at)
@@ -51,6 +51,6 @@ for i = OFF + 1, #ARGV do
     flat = put(flat, c, ARGV[i], c.serial)
   end
 end
-redis.call('ZADD', key, '-inf', written(c, at), unpack(flat))
+redis.call('ZADD', key, '+inf', written(c, at), unpack(flat))
 sealed(c)
 return 'kept|||'

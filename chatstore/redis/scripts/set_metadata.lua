@@ -6,8 +6,8 @@ if not expected(c, ARGV[3]) then return 'conflict' end
 if not c then return '0' end
 local at = now()
 remember(c, ARGV[1], ARGV[2], at, '1')
-local second = redis.call('ZRANGE', key, 1, 1)[1]
-if string.byte(second) == 35 then redis.call('ZREM', key, second) end
-redis.call('ZADD', key, '-inf', written(c, at), '-inf', '#' .. ARGV[4])
+local old = described()
+if old then redis.call('ZREM', key, old) end
+redis.call('ZADD', key, '+inf', written(c, at), '+inf', '#' .. ARGV[4])
 sealed(c)
 return '1'

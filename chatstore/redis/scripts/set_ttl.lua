@@ -7,6 +7,6 @@ if not c then return '0' end
 local at = now()
 remember(c, ARGV[1], ARGV[2], at, '1')
 c.ttl = ARGV[4]
-redis.call('ZADD', key, '-inf', written(c, at))
+redis.call('ZADD', key, '+inf', written(c, at))
 sealed(c)
 return '1'

@@ -11,8 +11,8 @@ local GAP = 1048576
 local BASE = 35184372088832 -- 2^45: room for 33 million messages before the first
 local LIFE = 90000 -- milliseconds for which a call may be repeated
 local DIGITS = '%.0f' -- tostring() keeps 14
-local FIELDS = '^!cs1|([^|]+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d*)|(%d+)|(%d+)|(%d*)|(%d+)' ..
-  '|([^|]*)|(%d*)|(%d*)|(%d*)$'
+local FIELDS = '^~cs1|([^|]+)|(%d*)|(%d+)|(%d+)|(%d+)|(%d+)|(%-?%d+)|(%d+)|(%d+)|(%d+)|%d+|%d*' ..
+  '|([^|]*)|(%d*)|(%d*|%d*)$'
 local PARTS = '^[^|]*|([^|]*)|[^|]*|[^|]*|[^|]*|[^|]*|(.*)$' -- behind the serial and its bar
 
 local function now()
@@ -22,20 +22,19 @@ end
 
 -- The header of the conversation under a name, or nil.
 local function find(name)
-  local first = redis.call('ZRANGE', name, 0, 0)[1]
-  if not first then return nil end
-  local inc, changes, serial, top, count, archived, edge, ttl, created, _, expires, moved, writer,
-    number, since, new = string.match(first, FIELDS)
+  local text = redis.call('ZRANGE', name, -1, -1)[1]
+  if not text then return nil end
+  local inc, ttl, created, archived, edge, moved, base, changes, serial, count, writer, number,
+    result = string.match(text, FIELDS)
   if not inc then
-    local layout = string.match(first, '^!cs(%d+)|')
+    local layout = string.match(text, '^~cs(%d+)|')
     if layout and layout ~= '1' then error('CHATSTORE-NEWER') end
     error('CHATSTORE-FOREIGN')
   end
   return {
-    text = first, inc = inc, changes = changes, serial = tonumber(serial), top = tonumber(top),
-    count = tonumber(count), archived = tonumber(archived), edge = edge, ttl = ttl,
-    created = created, expires = expires, moved = moved, writer = writer, number = number,
-    since = since, new = new,
+    text = text, inc = inc, changes = changes, serial = tonumber(serial), count = tonumber(count),
+    top = base + serial * GAP, archived = tonumber(archived), edge = edge, moved = moved,
+    ttl = ttl, created = created, writer = writer, number = number, result = result,
   }
 end
 
@@ -43,14 +42,14 @@ end
 local function begin(inc, ttl, at)
   return {
     inc = inc, changes = 0, serial = 0, top = BASE - GAP, count = 0, archived = 0, edge = '0',
-    ttl = ttl, created = string.format(DIGITS, at), expires = '', moved = '0', writer = '',
-    number = '', since = '', new = '',
+    ttl = ttl, created = string.format(DIGITS, at), moved = '0', writer = '', number = '',
+    result = '|',
   }
 end
 
 -- What the header tells of the last append.
 local function kept(c)
-  return 'kept|' .. c.inc .. '|' .. c.since .. '|' .. c.new
+  return 'kept|' .. c.inc .. '|' .. c.result
 end
 
 -- What this call resulted in, if it is a repetition: redis-py sends a command again when its
@@ -88,7 +87,7 @@ end
 -- Keep the result of an append, in the header that it writes.
 local function noted(c, writer, number, at, since, new)
   if c.writer ~= '' and c.writer ~= writer then keep(c.writer, c.number, at, kept(c)) end
-  c.writer, c.number, c.since, c.new = writer, number, string.format(DIGITS, since), new
+  c.writer, c.number, c.result = writer, number, string.format(DIGITS, since) .. '|' .. new
   return kept(c)
 end
 
@@ -96,7 +95,7 @@ end
 local function remember(c, writer, number, at, result)
   if c and c.writer ~= '' then
     keep(c.writer, c.number, at, kept(c))
-    c.writer, c.number, c.since, c.new = '', '', '', ''
+    c.writer, c.number, c.result = '', '', '|'
   end
   keep(writer, number, at, result)
 end
@@ -108,39 +107,49 @@ local function expected(c, what)
   return what == '=' .. c.inc .. '-' .. c.changes
 end
 
--- The header after a write at a time.
-local function written(c, at)
+-- The header after a write at a time; it expires by its ttl, unless a moment is given.
+local function written(c, at, expires)
   c.changes = c.changes + 1
-  c.was = c.expires
-  c.expires = c.ttl ~= '' and string.format(DIGITS, at + c.ttl) or ''
+  c.ends = c.ttl ~= '' and at + c.ttl
   return table.concat({
-    '!cs1', c.inc, c.changes, c.serial, string.format(DIGITS, c.top), c.count, c.archived, c.edge,
-    c.ttl, c.created, string.format(DIGITS, at), c.expires, c.moved, c.writer, c.number, c.since,
-    c.new,
+    '~cs1', c.inc, c.ttl, c.created, c.archived, c.edge, c.moved,
+    string.format(DIGITS, c.top - c.serial * GAP), c.changes, c.serial, c.count,
+    string.format(DIGITS, at), expires or '', c.writer, c.number, c.result,
   }, '|')
+end
+
+-- Give the key the moment of its end.
+local function ending(at)
+  -- One absolute moment, and at least a millisecond from now: a past one would delete.
+  redis.call('PEXPIREAT', key, string.format(DIGITS, math.floor((at + 999) / 1000)))
 end
 
 -- The last steps of a write: the header of before goes, and the key gets its moment.
 local function sealed(c)
   if c.text then redis.call('ZREM', key, c.text) end
-  if c.ttl ~= '' then
-    -- One absolute moment, and at least a millisecond from now: a past one would delete.
-    redis.call('PEXPIREAT', key, string.format(DIGITS, math.floor((c.expires + 999) / 1000)))
-  elseif c.was ~= '' then
+  if c.ends then
+    ending(c.ends)
+  elseif c.text then
     redis.call('PERSIST', key)
   end
 end
 
--- Messages change places with the rank that comes before them: headers, metadata, ids.
-local function before(c)
-  return redis.call('ZCARD', key) - c.count
+-- Messages change places with the rank that comes before them: ids.
+local function before()
+  return redis.call('ZCOUNT', key, '-inf', '(0')
+end
+
+-- The metadata of a conversation, as a member; nil if there are none.
+local function described()
+  local member = redis.call('ZRANGE', key, -2, -2)[1]
+  if member and string.byte(member) == 35 then return member end
 end
 
 -- The rank of the message at a Python index; nil out of range.
 local function place(c, idx)
   if idx < 0 then idx = idx + c.count end
   if idx < 0 or idx >= c.count then return nil end
-  return before(c) + idx
+  return before() + idx
 end
 
 -- How many come before the edge: all of them archived.
@@ -194,7 +203,7 @@ end
 
 -- The members of a sign, each with its score, in order.
 local function signed(c, sign)
-  local first, byte, found = before(c), string.byte(sign), {}
+  local first, byte, found = before(), string.byte(sign), {}
   local from, to = 0, c.count - 1
   local edge = below(c)
   if sign == '+' then

@@ -11,7 +11,7 @@ for i = 5, #ARGV do
   c.count = c.count + 1
   flat = put(flat, c, ARGV[i], c.serial)
 end
-redis.call('ZADD', key, '-inf', written(c, at), unpack(flat))
+redis.call('ZADD', key, '+inf', written(c, at), unpack(flat))
 if c.text then redis.call('ZREM', key, c.text) end
 redis.call('PEXPIRE', key, 3600000)
 return 'kept'

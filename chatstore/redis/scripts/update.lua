@@ -16,7 +16,7 @@ local sign, serial = string.match(old[1], '^(.)(%d+)')
 local new = sign .. serial .. '|' .. string.sub(ARGV[4], 2)
 if new ~= old[1] then redis.call('ZREM', key, old[1]) end
 if was ~= '' and was ~= id then redis.call('ZREM', key, '@' .. was) end
-redis.call('ZADD', key, '-inf', written(c, at), old[2], new)
+redis.call('ZADD', key, '+inf', written(c, at), old[2], new)
 if id ~= '' then redis.call('ZADD', key, '-' .. old[2], '@' .. id) end
 sealed(c)
 return result
