@@ -254,9 +254,10 @@ class Statements:
     find = _sql(lambda _: select(*_HELD).where(_named(), _live()))
     describe = _sql(lambda _: select(*_DESCRIPTION).where(_named(), _live()))
     add_conversation = _sql(
-        lambda _: (
-            insert(C)
+        lambda self: (
+            self.insert(C)
             .values({c.key: _p(c.key) for c in C.__table__.columns if c.key != "id"})
+            .on_conflict_do_nothing(index_elements=[C.namespace, C.key])
             .returning(C.id)
         )
     )

@@ -1,15 +1,16 @@
 """Whole stores: out of a snapshot, and in, in one transaction."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
+from typing import Any
 
 from chatstore import arguments, clock, codec, errors
 from chatstore.records import Conversation, Draft, Row
 from chatstore.sql.models import GAP
 from chatstore.sql.reading import bounds
 from chatstore.sql.statements import EVERYTHING
-from chatstore.sql.turn import Held, Turn, conversation
-from chatstore.sql.writing import extend, store, unknown
+from chatstore.sql.turn import Turn, conversation
+from chatstore.sql.writing import extend, unknown
 from chatstore.transfer import NEW, OnConflict, Snapshot, Stream, TransferReport
 
 PAGE = 1000
@@ -52,42 +53,71 @@ def rows_of(turn: Turn, conversation_id: int) -> Iterator[Row]:
 def restore(turn: Turn, stream: Stream, on_conflict: OnConflict) -> TransferReport:
     """Store conversations as they were elsewhere."""
     stored = skipped = messages = 0
+    later = _Later(turn)
     for told, drafts in stream:
-        held = turn.lock(told.key)
-        if held is not None and on_conflict == "error":
-            raise errors.occupied(told.key)
-        if held is not None and on_conflict == "skip":
-            skipped += 1
-            continue
-        if held is not None and on_conflict == "replace":
-            turn.remove(held.conversation_id)
-            held = None
-        messages += _add(turn, told, drafts, held)
+        rest = iter(drafts)
+        first = list(islice(rest, PAGE))
+        here = _create(turn, told, first) if first else None
+        if here is None:
+            # It is there already. Its messages may be among those that are to be stored.
+            later.store()
+            held = turn.lock(told.key)
+            if held is not None and on_conflict == "error":
+                raise errors.occupied(told.key)
+            if held is not None and on_conflict == "skip":
+                skipped += 1
+                continue
+            if held is not None and on_conflict == "append":
+                new = unknown(turn, told.key, held, chain(first, rest))
+                extend(turn, held, new)
+                messages += len(new)
+                stored += 1
+                continue
+            if held is not None:
+                turn.remove(held.conversation_id)
+            here = _create(turn, told, first) if first else None
+        if here is not None:
+            messages += _fill(turn, told.key, here, first, rest, later)
         stored += 1
+    later.store()
     return TransferReport(stored, messages, skipped)
 
 
-def _add(turn: Turn, told: Conversation, drafts: Iterable[Draft], held: Held | None) -> int:
-    if held is not None:
-        new = unknown(turn, told.key, held, drafts)
-        extend(turn, held, new)
-        return len(new)
-    rest = iter(drafts)
+class _Later:
+    """Rows that are stored together: to a server, most conversations are less than a message."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._rows: list[tuple[Any, ...]] = []
+
+    def add(self, here: int, before: int, drafts: Iterable[Draft]) -> None:
+        """Messages of a new conversation that has so many before them."""
+        self._rows += [
+            (here, place * GAP, place + 1, *draft) for place, draft in enumerate(drafts, before)
+        ]
+        if len(self._rows) >= PAGE:
+            self.store()
+
+    def store(self) -> None:
+        """Store what is there."""
+        self._turn.many(self._turn.sql.add_message, self._rows)
+        self._rows = []
+
+
+def _fill(
+    turn: Turn, key: str, here: int, first: list[Draft], rest: Iterator[Draft], later: _Later
+) -> int:
+    """Store the messages of a new conversation, whose row knows of the first ones; how many."""
     seen: dict[str, tuple[str, str]] = {}
-    new = unknown(turn, told.key, None, islice(rest, PAGE), seen)
-    if not new:
-        return 0
-    count, archived = len(new), _archived(new)
-    here = _create(turn, told, count, archived)
-    store(turn, here, 0, 0, new)
-    more = False
-    while chunk := list(islice(rest, PAGE)):  # only of a long one, whose row is then corrected
-        more = True
-        new = unknown(turn, told.key, None, chunk, seen)
-        store(turn, here, count * GAP, count, new)
+    count = archived = 0
+    chunk = first
+    while chunk:
+        new = unknown(turn, key, None, chunk, seen)
+        later.add(here, count, new)
         count += len(new)
         archived += _archived(new)
-    if more:
+        chunk = list(islice(rest, PAGE))
+    if count != len(first):  # only of a long one, or one with a message twice
         turn.run(
             turn.sql.settle,
             conversation_id=here,
@@ -102,17 +132,18 @@ def _archived(drafts: Iterable[Draft]) -> int:
     return sum(draft.archived for draft in drafts)
 
 
-def _create(turn: Turn, told: Conversation, count: int, archived: int) -> int:
+def _create(turn: Turn, told: Conversation, first: list[Draft]) -> int | None:
+    """Store the row of a conversation with these messages; its id, or `None`: it is there."""
     if told.revision == NEW:
         ttl = turn.ttl
         expires_at = None if ttl is None else turn.now + ttl
     else:
         ttl = arguments.ttl_in_us(told.ttl)
         expires_at = None if told.expires_at is None else clock.read(told.expires_at)
-    return turn.create(
+    return turn.create_missing(
         told.key,
-        count,
-        archived=archived,
+        len(first),
+        archived=_archived(first),
         created_at=clock.read(told.created_at),
         updated_at=clock.read(told.updated_at),
         ttl=ttl,

@@ -117,7 +117,18 @@ class Turn:
         self.run(self.sql.save, **asdict(held), updated_at=self.now)
 
     def create(self, key: str, count: int, **columns: Any) -> int:
-        """Store the row of a conversation whose messages will be regular; its id."""
+        """Store the row of a conversation whose messages will be regular; its id.
+
+        Raises:
+            Raced: It is there, though it was not when this transaction looked.
+        """
+        here = self.create_missing(key, count, **columns)
+        if here is None:
+            raise Raced
+        return here
+
+    def create_missing(self, key: str, count: int, **columns: Any) -> int | None:
+        """The same, but `None` if the conversation is there, be it expired."""
         row = {
             "namespace": self.namespace,
             "key": key,
@@ -133,7 +144,8 @@ class Turn:
             "expires_at": None,
             "metadata": "{}",
         }
-        return int(self.row(self.sql.add_conversation, **(row | columns))[0])
+        found = self.row(self.sql.add_conversation, **(row | columns))
+        return None if found is None else int(found[0])
 
     def remove(self, conversation_id: int) -> None:
         """Remove a conversation with all that belongs to it."""

@@ -113,6 +113,23 @@ class Threads(Base):
         assert sum(together(work)) == 1
         assert store.count_messages(KEY) == 1
 
+    def test_one_of_many_makes_a_copy(self, store: ChatStore) -> None:
+        for number in range(WORKERS):
+            store.add_messages(f"from {number}", say("a", "b"))
+
+        def work(number: int) -> int:
+            made = 0
+            for turn in range(5):
+                try:
+                    store.copy_conversation(f"from {number}", f"to {turn}")
+                    made += 1
+                except ConflictError:
+                    continue
+            return made
+
+        assert sum(together(work)) == 5
+        assert [held(store, f"to {turn}") for turn in range(5)] == [["a", "b"]] * 5
+
     def test_no_update_is_lost_by_those_who_expect_a_revision(self, store: ChatStore) -> None:
         store.add_message(KEY, ChatMessage("0"))
 
