@@ -62,7 +62,7 @@ def test(options: "list[str]") -> int:
         "ruff format": ["ruff", "format", "--check"],
         "mypy": ["mypy"],
         # A worker for each core: most of the time goes into waiting for disks and servers.
-        "pytest": ["pytest", "-n", "auto", *options],
+        "pytest": ["pytest", "-n", "auto", "--dist", "worksteal", *options],
     }
     failed = []
     for name, command in checks.items():

@@ -22,6 +22,7 @@ from chatstore import (
     SQLChatStore,
 )
 from chatstore.records import Row
+from chatstore.sql.sqlite import Durability
 from chatstore.testing import Backend
 
 
@@ -116,15 +117,20 @@ class SQLBackend(Backend):
 
 
 class SQLiteBackend(SQLBackend):
-    """`SQLChatStore` on a file."""
+    """`SQLChatStore` on a file.
+
+    It does not wait for the disk, unless told to: no power is cut here, and thousands of tests wait
+    long.
+    """
 
     durable = shared = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, durability: Durability = "normal") -> None:
         self.path = path
+        self.durability = durability
 
     def open(self, **options: Any) -> ChatStore | AsyncChatStore:
-        return SQLChatStore(self.path, **options)
+        return SQLChatStore(self.path, durability=self.durability, **options)
 
     def query(self, sql: str, *arguments: object) -> list[Any]:
         with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as conn:
@@ -135,7 +141,7 @@ class AsyncSQLiteBackend(SQLiteBackend):
     """`AsyncSQLChatStore` on a file."""
 
     def open(self, **options: Any) -> ChatStore | AsyncChatStore:
-        return AsyncSQLChatStore(self.path, **options)
+        return AsyncSQLChatStore(self.path, durability=self.durability, **options)
 
 
 class SQLiteMemoryBackend(SQLBackend):

@@ -1,11 +1,14 @@
 """The conformance suite over SQLite, in files and in memory."""
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from chatstore import SQLChatStore
+from chatstore.sql import sqlite
 from chatstore.testing import AsyncTests, DurableTests, StoreTests
 from tests import backends
 
@@ -16,6 +19,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "chat.db"
     SQLChatStore(path).close()
     return path
+
+
+@pytest.fixture
+def filled(template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes every database in memory begin as a copy of the template, for the same reason."""
+    connect = sqlite._driver_connect
+
+    def connect_filled(database: str) -> sqlite3.Connection:
+        conn = connect(database)
+        if database == ":memory:":
+            with contextlib.closing(sqlite3.connect(template)) as source:
+                source.backup(conn)
+        return conn
+
+    monkeypatch.setattr(sqlite, "_driver_connect", connect_filled)
 
 
 @pytest.fixture
@@ -38,21 +56,23 @@ class TestAsyncSQLite(StoreTests, AsyncTests):
 class TestSQLiteFromNothing(DurableTests):
     @pytest.fixture
     def backend(self, tmp_path: Path) -> backends.SQLiteBackend:
-        return backends.SQLiteBackend(tmp_path / "chat.db")
+        return backends.SQLiteBackend(tmp_path / "chat.db", "full")
 
 
 class TestAsyncSQLiteFromNothing(DurableTests):
     @pytest.fixture
     def backend(self, tmp_path: Path) -> backends.AsyncSQLiteBackend:
-        return backends.AsyncSQLiteBackend(tmp_path / "chat.db")
+        return backends.AsyncSQLiteBackend(tmp_path / "chat.db", "full")
 
 
+@pytest.mark.usefixtures("filled")
 class TestSQLiteMemory(StoreTests):
     @pytest.fixture
     def backend(self) -> backends.SQLiteMemoryBackend:
         return backends.SQLiteMemoryBackend()
 
 
+@pytest.mark.usefixtures("filled")
 class TestAsyncSQLiteMemory(StoreTests, AsyncTests):
     @pytest.fixture
     def backend(self) -> backends.AsyncSQLiteMemoryBackend:

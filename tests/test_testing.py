@@ -57,7 +57,8 @@ def test_a_store_of_others_is_held_to_the_contract(
 ) -> None:
     (tmp_path / "test_theirs.py").write_text(THEIRS.format(delete=delete))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k",
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+         "-p", "no:langsmith_plugin", "-k",
          "TestDeleting or TestErasing or story", "test_theirs.py"],
         cwd=tmp_path, env={**ENVIRONMENT, "PYTHONPATH": str(Path(__file__).parent.parent)},
         capture_output=True, text=True, check=False,
