@@ -41,13 +41,13 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
         if isinstance(message, ChatMessage):
             name, payload, shown = native.NAME, native.payload(message), message
         elif isinstance(message, NativeMessage):
-            name, payload, shown = message.format, *_native(message)
+            name, payload, shown = message.format, *_native(message, path)
         else:
             raise InvalidMessageError(
                 f"{path} is a {type(message).__name__}; use ChatMessage(role=…, content=…)"
             )
     except json_text.NotJSONError as error:
-        raise InvalidMessageError(f"{path}: {error}") from None
+        raise InvalidMessageError(f"{path}{error}") from None
     _check_size(payload, path)
     if message.id is not None:
         check_id(message.id, path)
@@ -178,19 +178,19 @@ def _moment(moment: object, path: str) -> int:
     return us
 
 
-def _native(message: NativeMessage) -> tuple[str, ChatMessage]:
+def _native(message: NativeMessage, path: str) -> tuple[str, ChatMessage]:
     if message.format not in VIEWS:
         raise InvalidMessageError(
-            f"no format is called {message.format!r}; known are {', '.join(sorted(VIEWS))}"
+            f"{path}: no format is called {message.format!r}; known are {', '.join(sorted(VIEWS))}"
         )
     if not isinstance(message.payload, dict):
-        raise InvalidMessageError("the payload of a NativeMessage is a dict")
-    payload = json_text.dump(message.payload, "payload")
+        raise InvalidMessageError(f"{path}.payload is no dict, as that of a NativeMessage is")
+    payload = json_text.dump(message.payload, ".payload")
     try:
         return payload, VIEWS[message.format](json_text.load(payload))
     except (ValueError, TypeError) as error:
         raise InvalidMessageError(
-            f"payload is no {message.format} message: {_reason(error)}"
+            f"{path}.payload is no {message.format} message: {_reason(error)}"
         ) from None
 
 

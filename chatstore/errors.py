@@ -23,7 +23,15 @@ class InvalidMessageError(ChatStoreError, ValueError):
 
 
 class DuplicateMessageError(ChatStoreError):
-    """The conversation holds another message under the same id."""
+    """The conversation holds another message under the same id.
+
+    Attributes:
+        key: The conversation.
+        id: The id.
+    """
+
+    key: str = ""
+    id: str | None = None
 
 
 class KeyNotFoundError(ChatStoreError, LookupError):
@@ -87,10 +95,12 @@ def conflict(key: str) -> ConflictError:
 
 def duplicate(key: str, id: str | None) -> DuplicateMessageError:
     """For an id that another message has."""
-    return DuplicateMessageError(
+    error = DuplicateMessageError(
         f"the conversation {key!r} holds another message under the id {id!r}; "
         "give the new one its own id, or none"
     )
+    error.key, error.id = key, id
+    return error
 
 
 def missing(key: str) -> KeyNotFoundError:

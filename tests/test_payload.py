@@ -21,7 +21,7 @@ def general(message: ChatMessage) -> str:
         "additional_kwargs": message.additional_kwargs,
         "blocks": message.blocks,
     }
-    return json_text.dump(fields, "message")
+    return json_text.dump(fields, "")
 
 
 @pytest.mark.parametrize(

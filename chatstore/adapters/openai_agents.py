@@ -109,7 +109,7 @@ class ChatStoreSession:
         Raises:
             InvalidMessageError: One holds what JSON cannot hold; the text names the path.
         """
-        await self._store.add_messages(self.session_id, [_native(item) for item in items])
+        await self._store.add_messages(self.session_id, _native_all(items))
 
     async def pop_item(self) -> TResponseInputItem | None:
         """Remove and return the newest item; `None` if there is none."""
@@ -146,7 +146,7 @@ class ChatStoreSession:
         """Put items in the place of all others in one step; `False`: do it in another way."""
         if type(self) is not ChatStoreSession:
             return False  # a subclass may keep other items than it shows
-        await self._store.set_messages(self.session_id, [_native(item) for item in items])
+        await self._store.set_messages(self.session_id, _native_all(items))
         return True
 
     async def _get_compaction_snapshot(self, limit: int, **options: Any) -> Any:
@@ -165,7 +165,7 @@ class ChatStoreSession:
             return None
 
         async def replace_suffix(start: int, output: list[TResponseInputItem]) -> bool:
-            messages = [*map(again, records[:start]), *map(_native, output)]
+            messages = [*map(again, records[:start]), *_native_all(output)]
             with suppress(ConflictError):
                 await store.set_messages(key, messages, expected_revision=conversation.revision)
                 return True
@@ -190,9 +190,13 @@ class ChatStoreSession:
         await self.close()
 
 
-def _native(item: Any) -> NativeMessage:
+def _native_all(items: Sequence[Any]) -> list[NativeMessage]:
+    return [_native(item, place) for place, item in enumerate(items)]
+
+
+def _native(item: Any, place: int) -> NativeMessage:
     if not isinstance(item, Mapping):
-        raise InvalidMessageError(f"an item is a dict, not {type(item).__name__}")
+        raise InvalidMessageError(f"items[{place}]: an item is a dict, not {type(item).__name__}")
     return NativeMessage(format.NAME, cast(Mapping[str, Any], item))
 
 

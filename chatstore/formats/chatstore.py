@@ -17,7 +17,7 @@ def payload(message: ChatMessage) -> str:
 
     Raises:
         NotJSONError: It holds what JSON cannot hold, or was changed into no message; the text
-            names the path.
+            begins with the path behind the message.
     """
     _check(message)
     blocks = message.blocks
@@ -27,29 +27,29 @@ def payload(message: ChatMessage) -> str:
             # What nearly every message is. Said outright, for a general encoder costs four times
             # as much; it must stay equal to what the lines below would write.
             rest = message.additional_kwargs
-            more = json_text.dump(rest, "message.additional_kwargs", 1) if rest else "{}"
+            more = json_text.dump(rest, ".additional_kwargs", 1) if rest else "{}"
             return (
                 f'{{"role":{json_text.quote(message.role)},"additional_kwargs":{more},'
                 f'"blocks":[{{"block_type":"text","text":{json_text.quote(block["text"])}}}]}}'
             )
     fields = {name: getattr(message, name) for name in type(message).model_fields}
     fields |= message.__pydantic_extra__ or {}
-    return json_text.dump({k: v for k, v in fields.items() if k not in _OUTSIDE}, "message")
+    return json_text.dump({k: v for k, v in fields.items() if k not in _OUTSIDE}, "")
 
 
 def _check(message: ChatMessage) -> None:
     # Fields can be set to anything after a message was made; what is stored must be readable.
     if not is_role(message.role):
-        raise json_text.NotJSONError("message.role is no text, empty, or holds half a character")
+        raise json_text.NotJSONError(".role is no text, empty, or holds half a character")
     extra: object = message.additional_kwargs
     blocks: object = message.blocks
     if not isinstance(extra, dict):
-        raise json_text.NotJSONError("message.additional_kwargs is no dict")
+        raise json_text.NotJSONError(".additional_kwargs is no dict")
     if not isinstance(blocks, list):
-        raise json_text.NotJSONError("message.blocks is no list")
+        raise json_text.NotJSONError(".blocks is no list")
     for place, block in enumerate(blocks):
         if not isinstance(block, dict) or not isinstance(block.get("block_type"), str):
-            raise json_text.NotJSONError(f"message.blocks[{place}] is no dict with a block_type")
+            raise json_text.NotJSONError(f".blocks[{place}] is no dict with a block_type")
 
 
 def view(payload: dict[str, Any]) -> ChatMessage:

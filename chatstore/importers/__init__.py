@@ -7,7 +7,7 @@ store. `import_file` brings them together.
 import os
 from dataclasses import dataclass
 
-from chatstore.errors import TransferError
+from chatstore.errors import DuplicateMessageError, TransferError
 from chatstore.importers.registry import NAMES, OWN, SERVER_NAMES, find, find_server, guess, total
 from chatstore.importers.source import Source
 from chatstore.importers.talks import Taker, counted
@@ -83,7 +83,10 @@ def import_file(
         raise TransferError(f"no importer is called {importer!r}; known are {', '.join(NAMES)}")
     module = find(importer)
     taker = Taker(source.path, progress, total(module, source))
-    report = store._restore(lambda: taker.stream(module.read(source, key_prefix)), on_conflict)
+    try:
+        report = store._restore(lambda: taker.stream(module.read(source, key_prefix)), on_conflict)
+    except DuplicateMessageError as error:
+        raise taker.clash(error) from None
     return _summary(importer, report, taker.empty)
 
 
@@ -109,7 +112,10 @@ def import_server(
         StoreUnavailableError: The server cannot be reached.
     """
     read = find_server(importer)
-    report = store._restore(lambda: counted(read(url), progress), on_conflict)
+    try:
+        report = store._restore(lambda: counted(read(url), progress), on_conflict)
+    except DuplicateMessageError as error:
+        raise TransferError(f"{error}; nothing was imported") from None
     return _summary(importer, report, 0)
 
 

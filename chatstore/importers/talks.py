@@ -7,7 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chatstore import arguments, clock, codec
-from chatstore.errors import InvalidKeyError, InvalidMessageError, TransferError
+from chatstore.errors import (
+    DuplicateMessageError,
+    InvalidKeyError,
+    InvalidMessageError,
+    TransferError,
+)
 from chatstore.messages import Message
 from chatstore.records import Conversation, Draft
 from chatstore.transfer import NEW, Progress, Stream
@@ -88,6 +93,7 @@ class Taker:
     def __init__(self, path: str, progress: Progress | None, total: int | None) -> None:
         self.path = path
         self.empty = 0
+        self._talk: Talk | None = None
         self._progress = progress
         self._total = total
         self._now = clock.now()
@@ -104,6 +110,7 @@ class Taker:
             if not talk.messages:
                 self.empty += 1
                 continue
+            self._talk = talk
             self._check_key(talk, places)
             drafts = self._encode(talk)
             yield self._describe(talk, drafts), drafts
@@ -113,6 +120,14 @@ class Taker:
                 self._progress(done, self._total)
         if self._progress:
             self._progress(done, self._total)
+
+    def clash(self, error: DuplicateMessageError) -> TransferError:
+        """For a message of the talk that was taken last, whose id the store has for another."""
+        place = ""
+        if self._talk is not None:
+            ids = [message.id for message in self._talk.messages]
+            place = f"{self._talk.place}: message {ids.index(error.id) + 1}: "
+        return TransferError(f"{self.path}: {place}{error}; nothing was imported")
 
     def _check_key(self, talk: Talk, places: dict[str, str]) -> None:
         try:
@@ -134,9 +149,7 @@ class Taker:
             try:
                 drafts.append(codec.encode(message, self._now, path))
             except InvalidMessageError as error:
-                text = str(error)
-                text = text if text.startswith(path) else f"{path}: {text}"
-                raise TransferError(f"{text}; nothing was imported") from None
+                raise TransferError(f"{error}; nothing was imported") from None
             if message.id is not None:
                 if message.id in ids:
                     raise TransferError(f"{path} has the id of one before it; nothing was imported")

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from chatstore import clock, codec
-from chatstore.errors import InvalidMessageError
+from chatstore.errors import DuplicateMessageError, InvalidMessageError
 from chatstore.messages import ChatMessage
 from chatstore.records import Conversation, Draft
 from chatstore.transfer import lines, message_in, strict
@@ -66,6 +66,18 @@ class Document:
 
         for conversation, drafts in self._held:
             yield conversation, messages(drafts)
+
+    def clash(self, error: DuplicateMessageError) -> tuple[None, str]:
+        """The place of the message whose id another one has, and what is wrong with it."""
+        first: Draft | None = None
+        place = 0
+        drafts = next(drafts for told, drafts in self._held if told.key == error.key)
+        for number, draft in enumerate(drafts, 1):
+            if draft.id == error.id:
+                if first is not None and codec.same_content(draft, first.format, first.payload):
+                    continue
+                place, first = number, draft
+        return None, f"message {place} of {error.key!r}: {error}"
 
     def _read(self) -> None:
         data = b"".join(self._origin.blocks(unpack=False))

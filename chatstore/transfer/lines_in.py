@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, Never
+from typing import Any, Never, cast
 
-from chatstore.errors import TransferError
+from chatstore.codec import same_content
+from chatstore.errors import DuplicateMessageError, TransferError
 from chatstore.records import Conversation, Draft
 from chatstore.transfer import lines, message_in, strict
 from chatstore.transfer.message_in import MemberError
@@ -85,6 +86,20 @@ class LineFile:
         told = (self._conversations, self.messages, self._sha256)
         if (conversations, done, digest.hexdigest()) != told:
             raise self._fault(f"the footer tells of another content; {_AGAIN}")
+
+    def clash(self, error: DuplicateMessageError) -> tuple[int, str]:
+        """The line of the message whose id another one has, and what is wrong with it."""
+        key, at, first = "", 0, None
+        for item in self._items(hashlib.sha256()):
+            if type(item) is Conversation:
+                key = item.key
+            elif key == error.key and cast(Draft, item).id == error.id:
+                draft = cast(Draft, item)
+                if first is not None and not same_content(draft, first.format, first.payload):
+                    return self._line, str(error)
+                if first is None:
+                    at, first = self._line, draft
+        return at, str(error)
 
     def _explain(self, reason: str) -> Never:
         """Raise for the first line that cannot be read, or else for the reason."""

@@ -45,7 +45,7 @@ def import_json(
         try:
             report = restore(file.stream, on_conflict)
         except DuplicateMessageError as error:
-            raise origin.error(None, str(error)) from None
+            raise origin.error(*file.clash(error)) from None
         if progress is not None:
             progress(file.messages, file.messages)
         return report

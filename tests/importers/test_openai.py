@@ -118,3 +118,14 @@ def test_a_key_that_exists(
     report = import_file(store, path, on_conflict=on_conflict)  # type: ignore[arg-type]
     assert [message.content for message in store.get_messages("a")] == texts
     assert report.skipped == (on_conflict == "skip")
+
+
+def test_an_id_of_another_message_names_its_place(store: ChatStore, document: Write) -> None:
+    def talk(text: str) -> list[dict[str, object]]:
+        said = [{"uuid": f"m{n}", "sender": "human", "text": text} for n in (1, 2)]
+        return [{"uuid": "c1", "name": "", "chat_messages": said}]
+
+    import_file(store, document(talk("mine")))
+    with pytest.raises(TransferError, match=r"item 1: message 1: .*'c1' holds another .* 'm1'"):
+        import_file(store, document(talk("other")), on_conflict="append")
+    assert [message.content for message in store.get_messages("c1")] == ["mine"] * 2

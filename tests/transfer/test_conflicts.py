@@ -1,5 +1,6 @@
 """What happens to keys that exist, and that it happens to all of a file or to nothing."""
 
+import gzip
 import io
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from chatstore import ChatMessage, SimpleChatStore, TransferError
 from chatstore.transfer import OnConflict, TransferReport
-from tests.transfer.given import everything, exported
+from tests.transfer.given import MESSAGE, TALK, everything, exported, sealed
 
 
 def given(**talks: str) -> SimpleChatStore:
@@ -66,4 +67,25 @@ def test_a_fault_behind_the_conflict_undoes_all(on_conflict: OnConflict) -> None
     before = everything(store)
     with pytest.raises(TransferError, match="line 6"):
         store.import_json(io.BytesIO(data), format="jsonl", on_conflict=on_conflict)
+    assert everything(store) == before
+
+
+@pytest.mark.parametrize(
+    ("texts", "line"),
+    [(["a", "b"], 4), (["a", "a", "b"], 5)],
+    ids=["in the store", "in the file"],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_line_of_an_id_that_another_has(texts: list[str], line: int, packed: bool) -> None:
+    said = [MESSAGE.replace(b"Hello", text.encode()) for text in texts]
+    said = [text.replace(b"{", b'{"id":"m1",', 1) for text in said]
+    if len(texts) == 2:
+        said[0] = MESSAGE
+    data = sealed([TALK, *said])
+    store = SimpleChatStore()
+    store.add_message("talk", ChatMessage("a", id="m1"))
+    before = everything(store)
+    file = io.BytesIO(gzip.compress(data) if packed else data)
+    with pytest.raises(TransferError, match=f"line {line}: .*'talk' holds another .* id 'm1'"):
+        store.import_json(file, format="jsonl", on_conflict="append")
     assert everything(store) == before

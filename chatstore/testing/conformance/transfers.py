@@ -13,7 +13,6 @@ import pytest
 from chatstore import (
     ChatMessage,
     ChatStore,
-    DuplicateMessageError,
     NativeMessage,
     SimpleChatStore,
     TransferError,
@@ -183,8 +182,19 @@ class Transfers(Base):
     def test_an_id_with_other_content_stops_it(self, store: ChatStore, backup: io.StringIO) -> None:
         store.add_message(KEY, ChatMessage("other", id="m1"))
         before = everything(store)
-        with pytest.raises((TransferError, DuplicateMessageError)):
+        with pytest.raises(TransferError, match=f"line 6: .*{KEY!r} holds another .* id 'm1'"):
             store.import_json(backup, format="jsonl", on_conflict="append")
+        assert everything(store) == before
+
+    def test_an_id_that_two_messages_of_a_file_have_stops_it(self, store: ChatStore) -> None:
+        one, other = (
+            {"role": "user", "content": text, "additional_kwargs": {}, "id": "m1"} for text in "ab"
+        )
+        store.add_messages(KEY, say("old"))
+        before = everything(store)
+        file = io.StringIO(json.dumps({"store": {"a": [one], KEY: [one, one, other]}}))
+        with pytest.raises(TransferError, match=f"message 3 of {KEY!r}: .* id 'm1'"):
+            store.import_json(file, format="json", on_conflict="replace")
         assert everything(store) == before
 
     def test_an_expired_key_does_not_stop_it(

@@ -157,21 +157,49 @@ class Values(Base):
         store.add_message(KEY, ChatMessage("old"))
         before = seen(store)
         bad = ChatMessage("a", additional_kwargs={"x": value})
-        path = rf"additional_kwargs\.x{where}"
-        with pytest.raises(InvalidMessageError, match=rf"message\.{path}"):
+        path = rf"\.additional_kwargs\.x{where}"
+        with pytest.raises(InvalidMessageError, match=rf"^message{path}"):
             store.add_message(KEY, bad)
-        with pytest.raises(InvalidMessageError, match=rf"message\.{path}"):
+        with pytest.raises(InvalidMessageError, match=rf"^message{path}"):
             store.add_message(KEY, bad, 0)
-        with pytest.raises(InvalidMessageError, match=rf"message\.{path}"):
+        with pytest.raises(InvalidMessageError, match=rf"^message{path}"):
             store.update_message(KEY, 0, bad)
-        with pytest.raises(InvalidMessageError, match=rf"messages\[1\].*{path}"):
+        with pytest.raises(InvalidMessageError, match=rf"^messages\[1\]{path}"):
             store.add_messages(KEY, [ChatMessage("b"), bad])
-        with pytest.raises(InvalidMessageError, match=rf"messages\[0\].*{path}"):
+        with pytest.raises(InvalidMessageError, match=rf"^messages\[0\]{path}"):
             store.set_messages(KEY, [bad])
         block = {"block_type": "x", "x": value}
-        with pytest.raises(InvalidMessageError, match=rf"blocks\[1\]\.x{where}"):
+        with pytest.raises(InvalidMessageError, match=rf"^message\.blocks\[1\]\.x{where}"):
             store.add_message(KEY, ChatMessage([text_block("a"), block]))
         assert seen(store) == before
+
+    @pytest.mark.parametrize(
+        ("message", "words"),
+        [
+            (
+                NativeMessage("openai.chat", {"role": "user", "content": "a", "x": [{"y": b""}]}),
+                r"\.payload\.x\[0\]\.y is of type bytes",
+            ),
+            (
+                NativeMessage("openai.chat", {"content": "a"}),
+                r"\.payload is no openai\.chat message",
+            ),
+            (NativeMessage("openai.chat", []), r"\.payload is no dict"),  # type: ignore[arg-type]
+            (NativeMessage("nobody's", {}), ": no format is called"),
+            ("a", " is a str"),
+        ],
+        ids=["bytes", "no role", "list", "format", "str"],
+    )
+    def test_an_error_says_which_message_it_is(
+        self, store: ChatStore, message: Any, words: str
+    ) -> None:
+        with pytest.raises(InvalidMessageError, match=rf"^message{words}"):
+            store.add_message(KEY, message)
+        with pytest.raises(InvalidMessageError, match=rf"^messages\[2\]{words}"):
+            store.add_messages(KEY, [*say("a", "b"), message])
+        with pytest.raises(InvalidMessageError, match=rf"^messages\[1\]{words}"):
+            store.set_messages(KEY, [*say("a"), message])
+        assert store.get_keys() == []
 
     def test_what_is_nested_without_end_is_refused(self, store: ChatStore) -> None:
         endless: list[Any] = []
