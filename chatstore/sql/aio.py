@@ -3,13 +3,13 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from chatstore import operations as ops
 from chatstore.aio import AsyncChatStore
 from chatstore.settle import in_thread
-from chatstore.sql.carry import LONG, READS, is_sure
+from chatstore.sql.carry import LONG, READS, is_sure, repeatable
 from chatstore.sql.reading import needs_snapshot
 from chatstore.sql.store import RACES, SQLChatStore
 from chatstore.sql.turn import Raced
@@ -101,10 +101,16 @@ class AsyncSQLChatStore(AsyncChatStore):
             return await database.aread(work, snapshot=needs_snapshot(operation))
         if kind in LONG:
             return await in_thread(store._execute, operation)
+        again = False
+        if database.patience is not None:
+            again = repeatable(operation)
+            if single := store._single(operation):
+                with suppress(Raced):
+                    return await database.awrite(single, single=True, repeatable=again)
         work, sure = store._writing(operation), is_sure(operation)
         for _ in range(RACES):
             try:
-                return await database.awrite(work, sure=sure)
+                return await database.awrite(work, sure=sure, repeatable=again)
             except Raced:
                 continue
         raise store._lost_races()

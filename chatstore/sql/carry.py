@@ -46,3 +46,10 @@ def is_sure(op: ops.Operation[Any]) -> bool:
     if len(drafts) == 1:  # nearly every one
         return drafts[0].id is None
     return all(draft.id is None for draft in drafts)
+
+
+def repeatable(operation: ops.Operation[Any]) -> bool:
+    """Whether carrying it out again does no harm, when nobody knows whether it was."""
+    if isinstance(operation, ops.Append):
+        return all(draft.id is not None for draft in operation.drafts)
+    return isinstance(operation, ops.Insert) and operation.draft.id is not None

@@ -33,6 +33,9 @@ class Database(ABC):
 
     dialect: str
     name: str
+    patience: str | None = None
+    """For how many milliseconds a statement waits for locks, where works of one statement are
+    worth making; else `None`."""
 
     def __init__(self, threads: int = READERS) -> None:
         self._threads = threads
@@ -52,11 +55,19 @@ class Database(ABC):
         """A connection for reading one state, held until the end of the block."""
 
     @abstractmethod
-    def write(self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False) -> T:
+    def write(
+        self,
+        work: Callable[[Conn], T],
+        *,
+        single: bool = False,
+        sure: bool = False,
+        repeatable: bool = False,
+    ) -> T:
         """Runs work in a transaction, and returns once that is durable.
 
         `single` says that the work is one statement, which a server makes durable by itself;
-        `sure`, that it refuses nothing, so that it fails only if the database does.
+        `sure`, that it refuses nothing, so that it fails only if the database does;
+        `repeatable`, that running it again does no harm even if it has been stored.
         """
 
     async def aread(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
@@ -68,7 +79,12 @@ class Database(ABC):
 
     @abstractmethod
     async def awrite(
-        self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False
+        self,
+        work: Callable[[Conn], T],
+        *,
+        single: bool = False,
+        sure: bool = False,
+        repeatable: bool = False,
     ) -> T:
         """`write`, for a task. A cancellation is delivered when the work is settled."""
 

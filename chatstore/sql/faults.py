@@ -112,6 +112,11 @@ _PG_CROWDED: _Verdict = (
     StoreUnavailableError,
     "the server has no connection or memory to spare. Use a smaller pool, or raise its limits",
 )
+_PG_CANCELLED: _Verdict = (
+    StoreBusyError,
+    "the server cancelled the statement, for its statement_timeout or at somebody's request, and "
+    "nothing was written. Repeat the call, or have a larger statement_timeout set",
+)
 _PG_READ_ONLY: _Verdict = (
     StoreReadOnlyError,
     "this account or server may not write. Grant INSERT, UPDATE and DELETE on the chatstore_ "
@@ -128,6 +133,8 @@ _POSTGRES: dict[str, _Verdict] = {
     "22": _PG_TEXT,
     "23": _CONSTRAINT,
     "25006": _PG_READ_ONLY,
+    "25P03": _PG_LOST,
+    "25P04": _PG_CANCELLED,
     "28": _PG_LOGIN,
     "3D": _PG_LOGIN,
     "40": _BUSY,
@@ -137,7 +144,7 @@ _POSTGRES: dict[str, _Verdict] = {
     "54": _TOO_BIG,
     "55P03": _BUSY,
     "55006": _BUSY,
-    "57014": _BUSY,
+    "57014": _PG_CANCELLED,
     "57P": _PG_LOST,
     "58": _IO,
     "XX001": _CORRUPT,

@@ -30,14 +30,22 @@ T = TypeVar("T")
 
 CONNECTIONS = 10
 _CONFLICTS = 5
+_LONGEST = (1 << 31) - 1  # milliseconds; the server's own limit
 _RESTART_SECONDS = 5.0
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class _Attempt:
-    """How far a call got, which decides whether it may be repeated."""
+    """How far a call got, which decides whether it may be repeated.
 
-    committing = False
+    `committing`: whether it may have been stored, and must not be twice.
+    """
+
+    __slots__ = ("committing", "conflicts")
+
+    def __init__(self, conflicts: int) -> None:
+        self.committing = False
+        self.conflicts = conflicts
 
 
 class PostgresDatabase(Database):
@@ -50,11 +58,10 @@ class PostgresDatabase(Database):
         self.name = server.name
         self._server = server
         self._read_only = read_only
-        milliseconds = max(1, round(lock_timeout * 1_000))
+        self.patience = str(min(max(1, round(lock_timeout * 1_000)), _LONGEST))
         # One message to the server, and nothing of it outlives the transaction.
         self._begin = (
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
-            f"SET LOCAL lock_timeout = {milliseconds}"
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {self.patience}"
         )
         self._pool: Pool[psycopg.Connection[Any]] = Pool(
             server.connect, CONNECTIONS, lock_timeout, server.name
@@ -92,19 +99,25 @@ class PostgresDatabase(Database):
                 self._put_back(conn)
 
     @override
-    def write(self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False) -> T:
-        if self._read_only:
-            raise StoreReadOnlyError(
-                f"{self.name}: it was opened for reading only. Open it without read_only to write."
-            )
+    def write(
+        self,
+        work: Callable[[Conn], T],
+        *,
+        single: bool = False,
+        sure: bool = False,
+        repeatable: bool = False,
+    ) -> T:
+        self._refuse_read_only()
 
         def call(conn: "psycopg.Connection[Any]", attempt: _Attempt) -> T:
-            if single:
-                attempt.committing = True
+            # After a conflict in a transaction that says its isolation level, as the server's
+            # default may be one in which a busy conversation has nothing but conflicts.
+            if single and not attempt.conflicts:
+                attempt.committing = not repeatable
                 return work(cast(Conn, conn))
             conn.execute(self._begin, prepare=False)
             value = work(cast(Conn, conn))
-            attempt.committing = True
+            attempt.committing = not repeatable
             end = conn.execute("COMMIT", prepare=False)
             if end.statusmessage != "COMMIT":
                 # What PostgreSQL answers if a statement had failed and the work went on.
@@ -115,10 +128,15 @@ class PostgresDatabase(Database):
 
     @override
     async def awrite(
-        self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False
+        self,
+        work: Callable[[Conn], T],
+        *,
+        single: bool = False,
+        sure: bool = False,
+        repeatable: bool = False,
     ) -> T:
         op = self._op(work)
-        self._submit(op, lambda: self.write(work, single=single))
+        self._submit(op, lambda: self.write(work, single=single, repeatable=repeatable))
         return cast(T, await settle(op, self._withdraw))
 
     @override
@@ -130,6 +148,7 @@ class PostgresDatabase(Database):
         """
         if self._closed:
             raise faults.closed(self.name)
+        self._refuse_read_only()
         from chatstore.sql.alchemy import postgres_transaction
 
         try:
@@ -168,6 +187,12 @@ class PostgresDatabase(Database):
         if self._closed:
             self.close()
 
+    def _refuse_read_only(self) -> None:
+        if self._read_only:
+            raise StoreReadOnlyError(
+                f"{self.name}: it was opened for reading only. Open it without read_only to write."
+            )
+
     @property
     def _driver_error(self) -> type[Exception]:
         error: type[Exception] = self._server.driver.Error
@@ -175,10 +200,10 @@ class PostgresDatabase(Database):
 
     def _run(self, call: "Callable[[psycopg.Connection[Any], _Attempt], T]") -> T:
         """Runs a call, again if the server or the network failed it and repeating is safe."""
-        tries = 0
+        tries = conflicts = 0
         begun: float | None = None
         while True:
-            attempt = _Attempt()
+            attempt = _Attempt(conflicts)
             conn = None
             try:
                 conn = self._take()
@@ -186,6 +211,7 @@ class PostgresDatabase(Database):
             except self._driver_error as error:
                 begun = begun or time.monotonic()
                 tries += 1
+                conflicts += self._server.is_conflict(error)
                 if not self._may_repeat(error, attempt, tries, time.monotonic() - begun):
                     lost = self._server.is_lost(error) and attempt.committing
                     ours = faults.in_doubt(self.name) if lost else self._server.translate(error)
@@ -202,7 +228,7 @@ class PostgresDatabase(Database):
         if server.gives_up_preparing(error):
             return True
         if server.is_conflict(error):
-            return tries <= _CONFLICTS
+            return attempt.conflicts < _CONFLICTS
         return (
             server.is_lost(error)
             and server.answered

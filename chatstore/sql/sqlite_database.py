@@ -100,7 +100,14 @@ class SQLiteDatabase(Database):
             self._readers.give(conn)
 
     @override
-    def write(self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False) -> T:
+    def write(
+        self,
+        work: Callable[[Conn], T],
+        *,
+        single: bool = False,
+        sure: bool = False,
+        repeatable: bool = False,
+    ) -> T:
         if self.place.read_only:
             raise self._read_only()
         value: T = self._commit.write(work, sure=sure)
@@ -108,7 +115,12 @@ class SQLiteDatabase(Database):
 
     @override
     async def awrite(
-        self, work: Callable[[Conn], T], *, single: bool = False, sure: bool = False
+        self,
+        work: Callable[[Conn], T],
+        *,
+        single: bool = False,
+        sure: bool = False,
+        repeatable: bool = False,
     ) -> T:
         if self.place.read_only:
             raise self._read_only()

@@ -50,12 +50,22 @@ _ZERO: ColumnElement[Any] = literal_column("0")
 _ONE: ColumnElement[Any] = literal_column("1")
 _NOTHING: ColumnElement[Any] = literal_column("''")
 
+FIRST: dict[str, Any] = {
+    **{name: _p(name) for name in ("namespace", "key", "ttl", "expires_at")},
+    **dict.fromkeys(("count", "revision"), _p("n")),
+    **dict.fromkeys(("created_at", "updated_at"), _p("now")),
+    "next_ordinal": _p("span"),
+}
+"""The row of a conversation, at its first append."""
 
-def _named() -> ColumnElement[bool]:
+
+def named() -> ColumnElement[bool]:
+    """The conversation `key` of the store's namespace."""
     return and_(C.namespace == _p("namespace"), C.key == _p("key"))
 
 
-def _live() -> ColumnElement[bool]:
+def live() -> ColumnElement[bool]:
+    """Not expired at `now`."""
     return or_(C.expires_at.is_(None), C.expires_at > _p("now"))
 
 
@@ -72,7 +82,7 @@ def _here() -> ColumnElement[bool]:
 
 
 def _by_key() -> Select[Any]:
-    live_id = select(C.id).where(_named(), _live()).scalar_subquery()
+    live_id = select(C.id).where(named(), live()).scalar_subquery()
     return select(*_ROW).where(M.conversation_id == live_id)
 
 
@@ -111,18 +121,8 @@ class Statements:
 
     # Appending: the conversation's row is the lock, and gives out ordinals and serials.
 
-    def _allocate(self) -> ClauseElement:
-        new = self.insert(C).values(
-            namespace=_p("namespace"),
-            key=_p("key"),
-            next_ordinal=_p("span"),
-            count=_p("n"),
-            revision=_p("n"),
-            created_at=_p("now"),
-            updated_at=_p("now"),
-            ttl=_p("ttl"),
-            expires_at=_p("expires_at"),
-        )
+    def upsert(self, new: Any) -> Any:
+        """The insert of a conversation's row, which adds to the row that may be there."""
         kept = new.on_conflict_do_update(
             index_elements=[C.namespace, C.key],
             set_={
@@ -132,11 +132,11 @@ class Statements:
                 "updated_at": new.excluded.updated_at,
                 "expires_at": new.excluded.updated_at + C.ttl,
             },
-            where=_live(),
+            where=live(),
         )
-        return kept.returning(C.id, C.next_ordinal, C.revision)  # type: ignore[no-any-return]
+        return kept.returning(C.id, C.next_ordinal, C.revision)
 
-    allocate = _sql(_allocate)
+    allocate = _sql(lambda self: self.upsert(self.insert(C).values(FIRST)))
     add_message = _sql(
         lambda _: insert(M).values({name.key: _p(name.key) for name in _ROW}), positional=True
     )
@@ -250,9 +250,9 @@ class Statements:
 
     # Conversations
 
-    lock = _sql(lambda _: select(*_HELD).where(_named()).with_for_update())
-    find = _sql(lambda _: select(*_HELD).where(_named(), _live()))
-    describe = _sql(lambda _: select(*_DESCRIPTION).where(_named(), _live()))
+    lock = _sql(lambda _: select(*_HELD).where(named()).with_for_update())
+    find = _sql(lambda _: select(*_HELD).where(named(), live()))
+    describe = _sql(lambda _: select(*_DESCRIPTION).where(named(), live()))
     add_conversation = _sql(
         lambda self: (
             self.insert(C)
@@ -289,7 +289,7 @@ class Statements:
     keys = _sql(
         lambda _: (
             select(C.key)
-            .where(_mine(), _live(), _between())
+            .where(_mine(), live(), _between())
             .order_by(C.key)
             .limit(_p("n"))
             .offset(_ZERO)
@@ -298,7 +298,7 @@ class Statements:
     by_key = _sql(
         lambda _: (
             select(*_DESCRIPTION)
-            .where(_mine(), _live(), _between())
+            .where(_mine(), live(), _between())
             .order_by(C.key)
             .limit(_p("n"))
             .offset(_ZERO)
@@ -308,7 +308,7 @@ class Statements:
     def _recent(self) -> Select[Any]:
         behind = tuple_(C.updated_at, C.key) < tuple_(_p("updated_at"), _p("key"))
         description: list[Any] = _DESCRIPTION
-        rows: Select[Any] = select(*description).where(_mine(), _live(), behind)
+        rows: Select[Any] = select(*description).where(_mine(), live(), behind)
         rows = rows.order_by(C.updated_at.desc(), C.key.desc())
         return rows.limit(_p("n")).offset(_ZERO)
 
@@ -330,7 +330,7 @@ class Statements:
     )
     totals = _sql(
         lambda _: select(func.count(), func.coalesce(func.sum(C.count), _ZERO)).where(
-            _mine(), _live()
+            _mine(), live()
         )
     )
     held = _sql(lambda _: select(C.key, *_HELD).where(_mine()).order_by(C.key))
@@ -342,4 +342,8 @@ class Statements:
 @cache
 def statements(dialect: str, schema: str | None = None) -> Statements:
     """The statements of a dialect: "sqlite" or "postgresql"."""
+    if dialect == "postgresql":
+        from chatstore.sql.postgres_statements import PostgresStatements
+
+        return PostgresStatements(dialect, schema)
     return Statements(dialect, schema)

@@ -2,17 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from chatstore import arguments
 from chatstore import operations as ops
 from chatstore.errors import StoreBusyError
-from chatstore.sql import transfer, upkeep
-from chatstore.sql.carry import READS, WRITES, is_sure
+from chatstore.sql import at_once, transfer, upkeep
+from chatstore.sql.carry import READS, WRITES, is_sure, repeatable
 from chatstore.sql.conn import Conn
 from chatstore.sql.engine import open_database
+from chatstore.sql.postgres_statements import PostgresStatements
 from chatstore.sql.reading import needs_snapshot
 from chatstore.sql.schema import ensure
 from chatstore.sql.sqlite import Durability
@@ -129,15 +130,31 @@ class SQLChatStore(ChatStore):
             return self._database.read(self._reading(operation), snapshot=snapshot)
         if isinstance(operation, ops.PurgeExpired):
             return cast(T, self._purge())
-        result = self._write(self._writing(operation), sure=is_sure(operation))
+        again = False
+        if self._database.patience is not None:
+            again = repeatable(operation)
+            if single := self._single(operation):
+                with suppress(Raced):
+                    return self._database.write(single, single=True, repeatable=again)
+        result = self._write(self._writing(operation), sure=is_sure(operation), repeatable=again)
         if isinstance(operation, ops.Erase):
             self._clean()
         return result
 
-    def _write(self, work: Callable[[Conn], T], *, sure: bool = False) -> T:
+    def _single(self, operation: ops.Operation[T]) -> Callable[[Conn], T] | None:
+        """The operation in one statement, which raises `Raced` if it takes more after all."""
+        patience = self._database.patience
+        if patience is None or not isinstance(operation, ops.Append) or not at_once.fits(operation):
+            return None
+        sql = cast(PostgresStatements, self._statements)
+        return lambda conn: cast(T, at_once.append(self._turn(conn), sql, operation, patience))
+
+    def _write(
+        self, work: Callable[[Conn], T], *, sure: bool = False, repeatable: bool = False
+    ) -> T:
         for _ in range(RACES):
             try:
-                return self._database.write(work, sure=sure)
+                return self._database.write(work, sure=sure, repeatable=repeatable)
             except Raced:
                 continue
         raise self._lost_races()

@@ -15,7 +15,7 @@ CHUNK = 65_536
 
 
 class FlakyProxy:
-    """Passes TCP on to `port` of 127.0.0.1, and loses replies: at random, or when told.
+    """Passes TCP on to `port` of `host`, and loses replies: at random, or when told.
 
     A lost reply is the hard case: the server has done the request, the client sees its connection
     end. The request is passed on, the first bytes of the reply are awaited and thrown away, and
@@ -23,6 +23,7 @@ class FlakyProxy:
 
     Args:
         port: The server's.
+        host: The server's.
         rate: How many of the requests lose their reply, 0 to 1.
         only: Requests without these bytes are never harmed (a handshake, for one).
         seed: For the same losses again.
@@ -33,18 +34,22 @@ class FlakyProxy:
         self,
         port: int,
         *,
+        host: str = HOST,
         rate: float = 0.0,
         only: bytes = b"",
         seed: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.target = port
+        self.host = host
         self.rate = rate
         self.only = only
         self.dropped = 0
         """How many replies were lost."""
         self.requests = 0
         """How many requests passed: what arrived in one piece counts as one."""
+        self.trips = 0
+        """How many round trips: how often a client asked something after it got an answer."""
         self._random = random.Random(seed)
         self._tls = tls
         self._pending = 0
@@ -114,6 +119,11 @@ class FlakyProxy:
             self.dropped += lost
             return lost
 
+    def count_trip(self) -> None:
+        """A client that had its answer asks again."""
+        with self._lock:
+            self.trips += 1
+
     def wait_open(self) -> None:
         """Return when nothing is stalled."""
         self._open.wait()
@@ -133,7 +143,7 @@ class FlakyProxy:
                     client.settimeout(5)
                     client = self._tls.wrap_socket(client, server_side=True)
                     client.settimeout(None)
-                server = socket.create_connection((HOST, self.target), timeout=5)
+                server = socket.create_connection((self.host, self.target), timeout=5)
             except OSError:
                 client.close()
                 continue
@@ -153,6 +163,7 @@ class _Link:
         self._client = client
         self._server = server
         self._doomed = threading.Event()
+        self._answered = True
         self._ended = 0
         self._lock = threading.Lock()
         self._threads = [
@@ -191,6 +202,9 @@ class _Link:
     def _requests(self) -> None:
         while request := self._client.recv(CHUNK):
             self._proxy.wait_open()
+            if self._answered:
+                self._answered = False
+                self._proxy.count_trip()
             if self._proxy.doomed(request):
                 self._doomed.set()
             self._server.sendall(request)
@@ -200,4 +214,6 @@ class _Link:
             if self._doomed.is_set():
                 return
             self._proxy.wait_open()
+            # Before it is sent: the client may ask again at once.
+            self._answered = True
             self._client.sendall(reply)

@@ -1,0 +1,125 @@
+"""What PostgreSQL can do in one statement, and so in one round trip.
+
+The parts are those of `statements`: the row of the conversation first, which is the lock and gives
+out ordinals and serials, then the messages. A statement outside of a transaction is one by itself,
+so that none of it is stored unless all is.
+"""
+
+from typing import Any, Literal
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Subquery,
+    cast,
+    column,
+    func,
+    insert,
+    literal_column,
+    select,
+    true,
+    update,
+)
+from sqlalchemy import bindparam as _p
+from sqlalchemy.sql import ClauseElement
+
+from chatstore.records import Draft
+from chatstore.sql.models import GAP, Conversation, Message
+from chatstore.sql.statements import FIRST, Statements, live, named
+
+C, M = Conversation, Message
+
+To = Literal["any", "expected", "none"]
+
+_TYPES = {name: M.__table__.c[name].type for name in Draft._fields}
+
+
+class PostgresStatements(Statements):
+    """The SQL of PostgreSQL: its own beside what it shares.
+
+    Appending results in the conversation's id and its revision, or in no row: then nothing was
+    stored.
+    """
+
+    def __init__(self, dialect: str, schema: str | None) -> None:
+        super().__init__(dialect, schema)
+        self._appends: dict[tuple[To, bool], str] = {}
+
+    def append(self, to: To, *, many: bool) -> str:
+        """Appends one message, whose columns are parameters; or `many`, which are one: `drafts`.
+
+        That is a JSON array, each message with its `place` from 0. `to` "expected": to the
+        conversation `conversation_id` at the revision `revision`; to "none": if there is none.
+        """
+        if (to, many) not in self._appends:
+            talk = {"any": self._upserted, "expected": self._expected, "none": self._created}[to]
+            self._appends[to, many] = self.compile(_append(talk(), _many() if many else _one()))
+        return self._appends[to, many]
+
+    def _upserted(self) -> Any:
+        return self.upsert(self._inserted())
+
+    def _created(self) -> Any:
+        new = self._inserted().on_conflict_do_nothing(index_elements=[C.namespace, C.key])
+        return new.returning(C.id, C.next_ordinal, C.revision)
+
+    def _inserted(self) -> Any:
+        values = [_typed(name, value) for name, value in FIRST.items()]
+        return self.insert(C).from_select(list(FIRST), select(*values).select_from(_patience()))
+
+    def _expected(self) -> Any:
+        # Where somebody else writes at this moment, the conditions are looked at again after him.
+        held = update(C).where(
+            named(),
+            live(),
+            C.id == _p("conversation_id"),
+            C.revision == _p("revision"),
+            _patience().c.lock_timeout.is_not(None),
+        )
+        return held.values(
+            next_ordinal=C.next_ordinal + _p("span"),
+            count=C.count + _p("n"),
+            revision=C.revision + _p("n"),
+            updated_at=_p("now"),
+            expires_at=_p("now") + C.ttl,
+        ).returning(C.id, C.next_ordinal, C.revision)
+
+
+def _append(talk: Any, drafts: Any) -> ClauseElement:
+    row = talk.cte("talk")
+    first, before = row.c.next_ordinal - _p("span"), row.c.revision - _p("n")
+    messages = select(
+        row.c.id,
+        first + drafts.c.place * literal_column(str(GAP)),
+        before + drafts.c.place + literal_column("1"),
+        *(drafts.c[name] for name in Draft._fields),
+    ).join_from(row, drafts, true())
+    names = ["conversation_id", "ordinal", "serial", *Draft._fields]
+    stored = insert(M).from_select(names, messages).cte("stored")
+    return select(row.c.id, row.c.revision).add_cte(stored)
+
+
+def _patience() -> Any:
+    """Sets how long the rest waits for a lock. It ends with the statement, being its transaction's.
+
+    The rows to be written come out of it, so that it is done first.
+    """
+    milliseconds = func.set_config(literal_column("'lock_timeout'"), _p("patience"), true())
+    return select(milliseconds.label("lock_timeout")).cte("patience")
+
+
+def _one() -> Subquery:
+    values = [cast(_p(name), kind).label(name) for name, kind in _TYPES.items()]
+    return select(*values, literal_column("0").label("place")).subquery("draft")
+
+
+def _many() -> Any:
+    # An array for each column is dumped by the driver value by value, twice as slowly as this.
+    kinds = {"place": BigInteger(), **_TYPES}
+    columns = [column(name, kind) for name, kind in kinds.items()]
+    rows = func.json_to_recordset(cast(_p("drafts"), JSON)).table_valued(*columns, name="draft")
+    return rows.render_derived(with_types=True)
+
+
+def _typed(name: str, value: Any) -> Any:
+    return cast(value, C.__table__.c[name].type).label(name)

@@ -1,0 +1,1 @@
+"""The SQL store on a real PostgreSQL, under load and under attack."""
