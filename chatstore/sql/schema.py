@@ -78,11 +78,13 @@ def ensure(
         StoreReadOnlyError: It would have to be changed, and cannot be written.
         StoreCorruptError: There are tables of ours, but not which version they are.
     """
-    found = current(database, schema)
+    allowed = database.dialect == "sqlite" if upgrade is None else upgrade
+    # To look into a file that is missing would make it.
+    found = current(database, schema) if allowed or database.exists else None
     if found == HEAD:
         return
     state = f"its schema is {found!r}" if found else "it has no tables of chatstore yet"
-    if not (database.dialect == "sqlite" if upgrade is None else upgrade):
+    if not allowed:
         raise SchemaOutdatedError(
             f"{database.name}: {state}, and chatstore {__version__} needs {HEAD!r}. Run "
             f"`chatstore upgrade {shlex.quote(database.name)}`, or open it with upgrade=True"

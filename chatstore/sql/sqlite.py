@@ -225,15 +225,22 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         conn.close()
         unreadable = faults.sqlite_code(error).startswith(("CANTOPEN", "READONLY"))
-        # A WAL database in a folder that we cannot write needs `immutable`, which would not see a
-        # log that another process is still filling.
-        if unreadable and path.exists() and not path.with_name(path.name + "-wal").exists():
+        # A WAL database in a folder that we cannot write needs `immutable`, which would not see
+        # what stands in the log only.
+        if unreadable and path.exists() and not _has_log(path):
             return _driver_connect(f"{path.as_uri()}?mode=ro&immutable=1")
         raise
     except BaseException:
         conn.close()
         raise
     return conn
+
+
+def _has_log(path: Path) -> bool:
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def require_file(place: Place) -> None:

@@ -47,6 +47,11 @@ class SQLiteDatabase(Database):
         self._held: contextlib.AbstractContextManager[None] | None = None
         protect(self)
 
+    @property
+    @override
+    def exists(self) -> bool:
+        return self.place.path is None or self.place.path.exists()
+
     @override
     def read(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
         if self.place.path is None:
@@ -162,7 +167,6 @@ class SQLiteDatabase(Database):
         finally:
             writer.leave()
 
-    @override
     @override
     def checkpoint(self) -> bool:
         """Moves the log into the file and empties it; False if readers kept it in use."""

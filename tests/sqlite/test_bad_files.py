@@ -3,9 +3,7 @@
 All of it through `open_store`, on both faces, on real files.
 """
 
-import hashlib
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -15,64 +13,10 @@ from typing import Any
 
 import pytest
 
-from chatstore import ChatMessage, errors, open_async_store, open_store
-from chatstore.store import ChatStore
-from chatstore.testing.blocking import Blocking, blocking
-from tests.sqlite.history import look, open_raw
+from chatstore import errors, open_store
+from tests.sqlite.history import open_raw
 from tests.sqlite.processes import in_process, processes
-
-SECRET = "what nobody else may read"
-
-
-def hello(number: int = 0, size: int = 100) -> ChatMessage:
-    return ChatMessage(content=f"{number} {SECRET} {'x' * size}")
-
-
-@pytest.fixture(params=["blocking", "async"])
-def open_(request: pytest.FixtureRequest) -> Iterator[Callable[..., ChatStore]]:
-    """`open_store` or `open_async_store`, entered."""
-    opened: list[ChatStore] = []
-
-    def open_(path: Path, **options: Any) -> ChatStore:
-        if request.param == "blocking":
-            opened.append(open_store(path, **options))
-        else:
-            opened.append(blocking(open_async_store(path, **options)))
-            opened[-1].__enter__()
-        return opened[-1]
-
-    yield open_
-    for store in opened:
-        store.close()
-        if isinstance(store, Blocking):
-            store.stop()
-
-
-def make(path: Path, messages: int = 300, size: int = 1_000) -> None:
-    """A store of many pages, closed."""
-    with open_store(path) as store:
-        store.add_messages("k", [hello(number, size) for number in range(messages)])
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@contextmanager
-def refused(kind: type[errors.ChatStoreError], path: Path) -> Iterator[None]:
-    """Raises this error, which names the file and a remedy, and tells nothing of its content."""
-    with pytest.raises(errors.ChatStoreError) as caught:
-        yield
-    text = str(caught.value)
-    assert type(caught.value) is kind, text
-    assert path.name in text
-    assert SECRET not in text
-    assert len(text) < 600
-    # Nothing of the driver's, whose text may hold a row.
-    assert caught.value.__cause__ is None
-    remedy = "|".join(("Repeat", "Check", "Give", "Keep", "Free", "Open", "Run", "use", "restore"))
-    assert re.search(remedy, text), text
-
+from tests.sqlite.refusing import SECRET, Open, digest, hello, make, refused
 
 # Damage
 
@@ -101,9 +45,7 @@ def _overwrite(path: Path, offset: int, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_text_file, _short_text_file, _no_header, _noise])
-def test_what_is_not_a_database(
-    tmp_path: Path, open_: Callable[..., ChatStore], spoil: Callable[[Path], None]
-) -> None:
+def test_what_is_not_a_database(tmp_path: Path, open_: Open, spoil: Callable[[Path], None]) -> None:
     path = tmp_path / "chat.db"
     spoil(path)
     before = digest(path)
@@ -134,7 +76,7 @@ def _pages(path: Path, table: str) -> list[int]:
     return [*children, page]
 
 
-def test_a_truncated_file(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+def test_a_truncated_file(tmp_path: Path, open_: Open) -> None:
     path = tmp_path / "chat.db"
     make(path)
     os.truncate(path, path.stat().st_size // 2 // 8192 * 8192)
@@ -159,7 +101,7 @@ def _opens(path: Path) -> bool:
     return True
 
 
-def test_a_page_of_zeros(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+def test_a_page_of_zeros(tmp_path: Path, open_: Open) -> None:
     path = tmp_path / "chat.db"
     make(path)
     lost = _pages(path, "chatstore_message")[3]
@@ -184,7 +126,7 @@ def digest_elsewhere(path: Path) -> str:
     return in_process(digest, path)
 
 
-def test_check_tells_of_a_page_of_zeros(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+def test_check_tells_of_a_page_of_zeros(tmp_path: Path, open_: Open) -> None:
     path = tmp_path / "chat.db"
     make(path)
     lost = _pages(path, "chatstore_message")[3]
@@ -196,9 +138,7 @@ def test_check_tells_of_a_page_of_zeros(tmp_path: Path, open_: Callable[..., Cha
     assert SECRET not in str(report.problems)
 
 
-def test_check_tells_of_a_message_that_is_gone(
-    tmp_path: Path, open_: Callable[..., ChatStore]
-) -> None:
+def test_check_tells_of_a_message_that_is_gone(tmp_path: Path, open_: Open) -> None:
     path = tmp_path / "chat.db"
     make(path, 10)
     with closing(open_raw(path)) as conn:
@@ -235,7 +175,7 @@ def held(path: Path, sql: str, seconds: float = 60.0) -> Iterator[None]:
         process.close()
 
 
-def test_a_writer_that_does_not_end(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+def test_a_writer_that_does_not_end(tmp_path: Path, open_: Open) -> None:
     path = tmp_path / "chat.db"
     make(path, 10)
     with held(path, "BEGIN EXCLUSIVE"):
@@ -251,7 +191,7 @@ def test_a_writer_that_does_not_end(tmp_path: Path, open_: Callable[..., ChatSto
     assert store.count_messages("k") == 11
 
 
-def test_a_writer_that_ends_in_time(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+def test_a_writer_that_ends_in_time(tmp_path: Path, open_: Open) -> None:
     path = tmp_path / "chat.db"
     make(path, 10)
     with held(path, "BEGIN EXCLUSIVE", seconds=0.3):
@@ -261,9 +201,7 @@ def test_a_writer_that_ends_in_time(tmp_path: Path, open_: Callable[..., ChatSto
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_a_new_store_in_a_file_that_is_locked(
-    tmp_path: Path, open_: Callable[..., ChatStore], journal: str
-) -> None:
+def test_a_new_store_in_a_file_that_is_locked(tmp_path: Path, open_: Open, journal: str) -> None:
     path = tmp_path / "theirs.db"
     sql = f"PRAGMA journal_mode={journal};CREATE TABLE theirs (x)"
     with closing(open_raw(path)) as conn:
@@ -280,7 +218,7 @@ def test_a_new_store_in_a_file_that_is_locked(
 # Schemas of others
 
 
-def test_a_newer_schema(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+def test_a_newer_schema(tmp_path: Path, open_: Open) -> None:
     path = tmp_path / "chat.db"
     make(path, 10)
     with closing(open_raw(path)) as conn:
@@ -294,7 +232,7 @@ def test_a_newer_schema(tmp_path: Path, open_: Callable[..., ChatStore]) -> None
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".bak")] == []
 
 
-def test_a_database_of_others(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
+def test_a_database_of_others(tmp_path: Path, open_: Open) -> None:
     path = tmp_path / "theirs.db"
     with closing(open_raw(path)) as conn:
         conn.execute("CREATE TABLE message (id INTEGER PRIMARY KEY, content TEXT UNIQUE)")
@@ -325,161 +263,3 @@ def _theirs(path: Path) -> list[Any]:
         ).fetchall()
         rows = conn.execute("SELECT * FROM message ORDER BY id").fetchall()
         return [schema, rows, conn.execute("SELECT * FROM alembic_version").fetchall()]
-
-
-# Not to be found, not to be written
-
-
-def test_a_folder_in_the_place_of_the_file(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
-    path = tmp_path / "chat.db"
-    path.mkdir()
-    with refused(errors.StoreUnavailableError, path):
-        open_(path)
-
-
-def test_a_file_in_the_place_of_the_folder(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
-    (tmp_path / "file").write_text("")
-    with refused(errors.StoreUnavailableError, path := tmp_path / "file" / "chat.db"):
-        open_(path)
-
-
-def test_a_missing_file_that_must_exist(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
-    path = tmp_path / "chat.db"
-    with refused(errors.StoreUnavailableError, path):
-        open_(path, create=False)
-    assert not path.exists()
-
-
-def test_a_store_for_reading_only(tmp_path: Path, open_: Callable[..., ChatStore]) -> None:
-    path = tmp_path / "chat.db"
-    make(path, 10)
-    before = digest(path)
-    store = open_(path, read_only=True)
-    assert store.count_messages("k") == 10
-    for call in (
-        lambda: store.add_message("k", hello()),
-        lambda: store.delete_messages("k"),
-        lambda: store.erase("k"),
-        store.purge_expired,
-        lambda: store.set_metadata("k", {}),
-    ):
-        with refused(errors.StoreReadOnlyError, path):
-            call()
-    store.close()
-    assert digest(path) == before
-
-
-def _as_nobody(path: Path) -> dict[str, str]:
-    """What becomes of each call for an account that may read and not write."""
-    # What is imported late is out of that account's reach.
-    with open_store("sqlite://") as store:
-        store.add_message("k", hello())
-        store.check()
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-    answers = {}
-    calls: dict[str, tuple[dict[str, Any], Callable[[ChatStore], object]]] = {
-        "read only": ({"read_only": True}, lambda store: store.count_messages("k")),
-        "read": ({}, lambda store: store.count_messages("k")),
-        "write": ({}, lambda store: store.add_message("k", hello())),
-        "delete": ({}, lambda store: store.delete_messages("k")),
-    }
-    for name, (options, call) in calls.items():
-        try:
-            with open_store(path, **options) as store:
-                answers[name] = repr(call(store))
-        except errors.ChatStoreError as error:
-            answers[name] = "a leak" if SECRET in str(error) else type(error).__name__
-    try:
-        open_store(path.with_name("new.db")).close()
-        answers["create"] = "done"
-    except errors.ChatStoreError as error:
-        answers["create"] = type(error).__name__
-    return answers
-
-
-@pytest.fixture
-def open_to_all(tmp_path: Path) -> Iterator[Path]:
-    """A folder that any account may enter, as those above it."""
-    changed = []
-    for folder in (tmp_path, *tmp_path.parents):
-        mode = folder.stat().st_mode
-        if folder.stat().st_uid == os.geteuid() and mode & 0o011 != 0o011:
-            folder.chmod(mode | 0o011)
-            changed.append((folder, mode))
-    inside = tmp_path / "inside"
-    inside.mkdir()
-    yield inside
-    inside.chmod(0o700)
-    for folder, mode in changed:
-        folder.chmod(mode)
-
-
-@pytest.mark.parametrize(
-    ("folder_mode", "file_mode", "expected"),
-    [
-        (
-            0o555,
-            0o444,
-            {
-                "read only": "10",
-                "read": "StoreReadOnlyError",
-                "write": "StoreReadOnlyError",
-                "delete": "StoreReadOnlyError",
-                "create": "StoreReadOnlyError",
-            },
-        ),
-        (
-            0o555,
-            0o666,
-            {
-                "read only": "10",
-                "write": "StoreReadOnlyError",
-                "delete": "StoreReadOnlyError",
-                "create": "StoreReadOnlyError",
-            },
-        ),
-        (
-            0o777,
-            0o444,
-            {
-                "read only": "10",
-                "read": "10",
-                "write": "StoreReadOnlyError",
-                "delete": "StoreReadOnlyError",
-                "create": "done",
-            },
-        ),
-        (
-            0o777,
-            0o000,
-            dict.fromkeys(
-                ("read only", "read", "write", "delete"),
-                "StoreReadOnlyError|StoreUnavailableError",
-            ),
-        ),
-    ],
-    ids=["folder and file", "folder", "file", "not even read"],
-)
-def test_what_may_not_be_written(
-    open_to_all: Path, folder_mode: int, file_mode: int, expected: dict[str, str]
-) -> None:
-    path = open_to_all / "chat.db"
-    make(path, 10)
-    for leftover in open_to_all.iterdir():
-        if leftover != path:
-            leftover.unlink()
-    path.chmod(file_mode)
-    open_to_all.chmod(folder_mode)
-
-    answers = in_process(_as_nobody, path)
-
-    open_to_all.chmod(0o700)
-    path.chmod(0o600)
-    for name, pattern in expected.items():
-        assert re.fullmatch(pattern, answers[name]), answers
-    state, wrong = look(path)
-    assert len(state["k"]) == 10
-    assert not wrong
