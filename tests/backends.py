@@ -226,6 +226,10 @@ class AsyncRedisBackend(RedisBackend):
         return AsyncRedisChatStore(self.url, **options)
 
 
+_upgraded: set[str] = set()
+"""The PostgreSQL databases that have our tables: asking each time would cost a connection."""
+
+
 class PostgresBackend(SQLBackend):
     """`SQLChatStore` on PostgreSQL."""
 
@@ -233,16 +237,22 @@ class PostgresBackend(SQLBackend):
 
     def __init__(self, url: str) -> None:
         self.url = url
-        SQLChatStore(url, upgrade=True).close()
-        self.query("TRUNCATE chatstore_conversation CASCADE")
+        if url not in _upgraded:
+            SQLChatStore(url, upgrade=True).close()
+            _upgraded.add(url)
+        self._door = psycopg.connect(url, autocommit=True)
+        # Faster than TRUNCATE, which gives tables and indexes new files.
+        self.query("DELETE FROM chatstore_conversation")
 
     def open(self, **options: Any) -> ChatStore | AsyncChatStore:
         return SQLChatStore(self.url, **options)
 
     def query(self, sql: str, *arguments: object) -> list[Any]:
-        with psycopg.connect(self.url, autocommit=True) as conn:
-            cursor = conn.execute(sql.replace("?", "%s").encode(), arguments)
-            return cursor.fetchall() if cursor.description else []
+        cursor = self._door.execute(sql.replace("?", "%s").encode(), arguments)
+        return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        self._door.close()
 
 
 class AsyncPostgresBackend(PostgresBackend):

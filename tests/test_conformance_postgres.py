@@ -1,21 +1,23 @@
 """The conformance suite over PostgreSQL."""
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 
 from chatstore.testing import AsyncTests, DurableTests, StoreTests
 from tests import backends
 
-# A database is emptied for each test, which takes a server's time: a minute or more for each face.
-pytestmark = pytest.mark.torture
-
 
 class TestPostgres(StoreTests, DurableTests):
     @pytest.fixture
-    def backend(self, postgres_database: str) -> backends.PostgresBackend:
-        return backends.PostgresBackend(postgres_database)
+    def backend(self, postgres_database: str) -> Iterator[backends.PostgresBackend]:
+        with closing(backends.PostgresBackend(postgres_database)) as backend:
+            yield backend
 
 
 class TestAsyncPostgres(StoreTests, DurableTests, AsyncTests):
     @pytest.fixture
-    def backend(self, postgres_database: str) -> backends.AsyncPostgresBackend:
-        return backends.AsyncPostgresBackend(postgres_database)
+    def backend(self, postgres_database: str) -> Iterator[backends.AsyncPostgresBackend]:
+        with closing(backends.AsyncPostgresBackend(postgres_database)) as backend:
+            yield backend
