@@ -187,6 +187,12 @@ class Header(NamedTuple):
         )
 
 
+def kept(result: str) -> tuple[str, int]:
+    """What an append says, be it a header or not: the incarnation, and the first of its serials."""
+    fields = result.split("|")
+    return fields[1], int(fields[-2])
+
+
 def is_newer(member: str) -> bool:
     """Whether it is a header that only a newer version can read."""
     found = _ANY_HEADER.match(member)

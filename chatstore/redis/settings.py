@@ -27,6 +27,16 @@ class Settings:
     replicas: int
     wait_ms: int
 
+    @property
+    def holds(self) -> bool:
+        """Whether the store may keep connections: they are its own, and are not numbered."""
+        address = self.address
+        return (
+            address is not None
+            and address.kind != "cluster"
+            and "max_connections" not in address.options
+        )
+
     def patience(self) -> connect.Patience:
         """For one call."""
         return connect.Patience(None if self.address is None else self.address.kind)

@@ -13,6 +13,7 @@ from chatstore import operations as ops
 from chatstore.redis import connect, faults, transfer
 from chatstore.redis.asking import Ask, Plan, Request, Run, Scan
 from chatstore.redis.batches import RAW, unconfirmed
+from chatstore.redis.lines import Broken, Lines
 from chatstore.redis.settings import settings
 from chatstore.store import ChatStore
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
@@ -72,6 +73,7 @@ class RedisChatStore(ChatStore):
         self._strict = strict
         self._plans = self._settings.plans
         self._client = redis_client
+        self._lines: Lines | None = None
         self._opening = threading.Lock()
         self._closed = False
 
@@ -83,6 +85,7 @@ class RedisChatStore(ChatStore):
         self._closed = True
         with self._opening:
             client, self._client = self._client, None
+            self._lines = None
         if client is not None and self._settings.address is not None:
             for part in connect.parts(client):
                 part.close()
@@ -117,14 +120,16 @@ class RedisChatStore(ChatStore):
                 if self._client is None:
                     assert self._settings.address is not None  # noqa: S101
                     self._client = connect.client(self._settings.address, awaited=False)
+                    if self._settings.holds:
+                        self._lines = Lines(self._client.connection_pool)
                 client = self._client
         return client
 
     def _perform(self, request: Request) -> Any:
-        patience = self._settings.patience()
+        patience = None
         while True:
             try:
-                client = self._connected()
+                client = self._client or self._connected()
                 if isinstance(request, Run):
                     return self._run(client, request)
                 if isinstance(request, Ask):
@@ -133,6 +138,7 @@ class RedisChatStore(ChatStore):
             except errors.ChatStoreError:
                 raise
             except faults.DRIVER as error:
+                patience = patience or self._settings.patience()
                 pause = patience.pause(error)
                 if not pause:
                     key = None if isinstance(request, Scan) else request.key
@@ -143,6 +149,8 @@ class RedisChatStore(ChatStore):
         fault = faults.translated(error, self._settings.where, key)
         if isinstance(fault, errors.StoreReadOnlyError) and self._settings.address is not None:
             # Connections that sit on a master of before: the next call finds the new one.
+            if self._lines is not None:
+                self._lines.let_go()
             pool = getattr(self._client, "connection_pool", None)
             if pool is not None:
                 pool.disconnect(inuse_connections=False)
@@ -154,9 +162,19 @@ class RedisChatStore(ChatStore):
         if request.writes and self._settings.replicas:
             return self._run_confirmed(client, request, words)
         try:
-            return client.execute_command("EVALSHA", script.sha, *words, **RAW)
+            return self._one(client, ("EVALSHA", script.sha, *words))
         except NoScriptError:
-            return client.execute_command("EVAL", script.text, *words, **RAW)
+            return self._one(client, ("EVAL", script.text, *words))
+
+    def _one(self, client: Any, words: Sequence[str | int]) -> Any:
+        """The reply to one command."""
+        lines = self._lines
+        if lines is not None:
+            try:
+                return lines.ask(words)
+            except Broken:
+                pass  # what reads may be repeated, and what writes says who it is
+        return client.execute_command(*words, **RAW)
 
     def _run_confirmed(self, client: Any, request: Run, words: Sequence[Any]) -> Any:
         """The reply, once the replicas have the write: WAIT is about its own connection."""
@@ -185,7 +203,7 @@ class RedisChatStore(ChatStore):
     def _ask(self, client: Any, request: Ask) -> Any:
         commands = request.commands
         if len(commands) == 1 and request.key is not None:
-            return [client.execute_command(*commands[0], **RAW)]
+            return [self._one(client, commands[0])]
         pipe = client.pipeline() if self._plans.clustered else client.pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command, **RAW)

@@ -28,8 +28,7 @@ class Writes(Asking):
             _expected(op.expected),
             *map(layout.plain_text, drafts),
         )
-        _, incarnation, first, _ = result.split("|")
-        serial = int(first)
+        incarnation, serial = layout.kept(result)
         return [made_id(incarnation, serial + place) for place in range(len(drafts))]
 
     def insert(self, op: ops.Insert) -> Plan[list[str]]:

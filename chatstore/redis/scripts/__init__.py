@@ -9,6 +9,9 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
+MARK = "--@shared\n"
+_NAMES = "local key, recent = KEYS[1], KEYS[2]\n"
+
 
 class Script(NamedTuple):
     """A script: how files, people and errors call it, its text, and how Redis calls it."""
@@ -20,28 +23,32 @@ class Script(NamedTuple):
 
 @cache
 def script(name: str) -> Script:
-    """The script of a name, with the shared functions that it needs, and no others.
+    """The script of a name, with what it needs of what is shared, and nothing else.
 
-    Each function is made anew in each call of a script: all of them would cost an append a tenth.
+    All of it is made anew in each call of a script, and would cost an append a tenth. A script may
+    say `--@shared` where it wants the functions to be made.
     """
     text = _file(name)
-    needed: list[str] = []
-    for function, body in reversed(_shared()[1]):
-        if re.search(rf"\b{function}\(", text + "".join(needed)):
-            needed.insert(0, body)
-    text = "\n".join((_shared()[0], *needed, text))
+    constants: list[str] = []
+    functions: list[str] = []
+    for word, body in reversed(_shared()):
+        used = rf"\b{word}\b" if word.isupper() else rf"\b{word}\("
+        if re.search(used, "".join((*constants, *functions, text))):
+            (constants if word.isupper() else functions).insert(0, body)
+    if MARK not in text:
+        text = MARK + text
+    text = "".join((_NAMES, *constants, text.replace(MARK, "".join(functions))))
     # Redis's own name for a script, not a safeguard.
     return Script(name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 @cache
-def _shared() -> tuple[str, list[tuple[str, str]]]:
-    """What stands before all scripts, and the functions with their names."""
+def _shared() -> list[tuple[str, str]]:
+    """The constants and functions that scripts share, each with its name."""
     text = re.sub(r"(?m)^--.*\n", "", _file("shared"))
-    first = text.index("local function ")
-    bodies = re.findall(r"(?ms)^local function (\w+)\(.*?^end\n", text[first:])
-    found = re.findall(r"(?ms)^local function \w+\(.*?^end\n", text[first:])
-    return text[:first], list(zip(bodies, found))
+    constants = re.findall(r"(?ms)^(local ([A-Z]+) = .*?\n)(?=local|\n)", text)
+    functions = re.findall(r"(?ms)^(local function (\w+)\(.*?^end\n)", text)
+    return [(word, body) for body, word in constants + functions]
 
 
 def _file(name: str) -> str:

@@ -1,56 +1,59 @@
 -- What is written all day: active messages without ids. It is append.lua in fewer steps, for in a
--- script this short it is Lua that takes the time, and neither Redis nor the network: the header
--- is one match and one string, and not a table.
+-- script this short it is Lua that takes the time, not Redis: the header is one match and one
+-- string and no table, and shared functions are made only where they are needed.
 -- ARGV: writer, number, ttl of a new one, what is expected, members behind their serials…
--- Results: as in append.lua.
-local PLAIN = '^(~cs1|([^|]+)|(%d*)|%d+|%d+|%d+|%d+|(%-?%d+)|)(%d+)|(%d+)|(%d+)|%d+|(%d*)' ..
-  '|([^|]*)|(%d*)|(%d*|%d*)$'
-local writer, number, ttl = ARGV[1], ARGV[2], ARGV[3]
-local text = redis.call('ZRANGE', key, -1, -1)[1]
-local fixed, inc, base, changes, serial, count, expires, was, last, result
+-- Results: the header; or, as append.lua has them, 'kept|…' and 'conflict'.
+local argv, call = ARGV, redis.call
+local writer, number, ttl = argv[1], argv[2], argv[3]
+local text = call('ZRANGE', key, -1, -1)[1]
+local fixed, inc, base, changes, serial, count, expires, was, last
 if text then
-  fixed, inc, ttl, base, changes, serial, count, expires, was, last, result =
-    string.match(text, PLAIN)
-  if not fixed then find(key) end -- which says what it is
+  fixed, inc, ttl, base, changes, serial, count, expires, was, last = string.match(text,
+    '^(~cs1|([^|]+)|(%d*)|%d+|%d+|%d+|%d+|(%-?%d+)|)(%d+)|(%d+)|(%d+)|%d+|(%d*)|([^|]*)|(%d*)|')
 end
 if was == writer then
-  if last == number then return 'kept|' .. inc .. '|' .. result end
+  if last == number then return text end
   if tonumber(last) > tonumber(number) then return 'late' end
 else
-  local done = repeated(nil, writer, number)
+--@shared
+  local c = find(key)
+  local done = repeated(c, writer, number)
   if done then return done end
-end
-if ARGV[4] ~= '' and ARGV[4] ~= (text and '=' .. inc .. '-' .. changes or '0') then
-  return 'conflict'
-end
-local at = now()
-local updated = string.format(DIGITS, at)
-if not text then
-  inc, base, changes, serial, count = writer .. '.' .. number, BASE - GAP, 0, 0, 0
-  fixed = '~cs1|' .. inc .. '|' .. ttl .. '|' .. updated .. '|0|0|0|' .. base .. '|'
-elseif was ~= writer and was ~= '' then
-  keep(was, last, at, 'kept|' .. inc .. '|' .. result)
-end
-local new = #ARGV - 4
-result = string.format('%.0f|%d', serial + 1, new)
-local flat = {
-  '+inf', fixed .. changes + 1 .. '|' .. serial + new .. '|' .. count + new .. '|' .. updated ..
-    '||' .. writer .. '|' .. number .. '|' .. result
-}
-for i = 5, #ARGV do
-  serial = serial + 1
-  flat[#flat + 1] = base + serial * GAP
-  flat[#flat + 1] = '+' .. serial .. ARGV[i]
-  if #flat >= 4000 then -- unpack() has a limit
-    redis.call('ZADD', key, unpack(flat))
-    flat = {}
+  if not expected(c, argv[4]) then return 'conflict' end
+  if not c then
+    inc, base, changes, serial, count = writer .. '.' .. number, BASE - GAP, 0, 0, 0
+    local created = string.format(DIGITS, now())
+    fixed = '~cs1|' .. inc .. '|' .. ttl .. '|' .. created .. '|0|0|0|' .. base .. '|'
+  elseif was ~= '' then
+    keep(was, last, now(), kept(c))
   end
 end
-if #flat > 0 then redis.call('ZADD', key, unpack(flat)) end
-if text then redis.call('ZREM', key, text) end
-if ttl ~= '' then
-  ending(at + ttl)
-elseif expires ~= '' then
-  redis.call('PERSIST', key)
+if argv[4] ~= '' and text and argv[4] ~= '=' .. inc .. '-' .. changes then return 'conflict' end
+local t = call('TIME')
+local at = t[1] * 1000000 + t[2]
+local new = #argv - 4
+local header = fixed .. changes + 1 .. '|' .. serial + new .. '|' .. count + new .. '|' ..
+  string.format(DIGITS, at) .. '||' .. writer .. '|' .. number .. '|' .. serial + 1 .. '|' .. new
+if new == 1 then
+  serial = serial + 1
+  call('ZADD', key, '+inf', header, base + serial * GAP, '+' .. serial .. argv[5])
+else
+  local flat = { '+inf', header }
+  for i = 5, #argv do
+    serial = serial + 1
+    flat[#flat + 1] = base + serial * GAP
+    flat[#flat + 1] = '+' .. serial .. argv[i]
+    if #flat >= 4000 or i == #argv then -- unpack() has a limit
+      call('ZADD', key, unpack(flat))
+      flat = {}
+    end
+  end
 end
-return 'kept|' .. inc .. '|' .. result
+if text then call('ZREM', key, text) end
+if ttl ~= '' then
+  -- As `ending` has it.
+  call('PEXPIREAT', key, math.floor((at + ttl + 999) / 1000))
+elseif expires ~= '' then
+  call('PERSIST', key)
+end
+return header

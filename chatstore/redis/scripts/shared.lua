@@ -6,13 +6,11 @@
 -- first command that takes memory. A write that may grow the data therefore begins with such a
 -- command, and one that shrinks them does not, so that a full server can be emptied.
 
-local key, recent = KEYS[1], KEYS[2]
 local GAP = 1048576
 local BASE = 35184372088832 -- 2^45: room for 33 million messages before the first
 local LIFE = 90000 -- milliseconds for which a call may be repeated
 local DIGITS = '%.0f' -- tostring() keeps 14
-local FIELDS = '^~cs1|([^|]+)|(%d*)|(%d+)|(%d+)|(%d+)|(%d+)|(%-?%d+)|(%d+)|(%d+)|(%d+)|%d+|%d*' ..
-  '|([^|]*)|(%d*)|(%d*|%d*)$'
+local FIELDS = '^~cs1|([^|]+)|(%d*)|(%d+)|(%d+)|(%d+)|(%d+)|(%-?%d+)|(%d+)|(%d+)|(%d+)|%d+|%d*|([^|]*)|(%d*)|(%d*|%d*)$'
 local PARTS = '^[^|]*|([^|]*)|[^|]*|[^|]*|[^|]*|[^|]*|(.*)$' -- behind the serial and its bar
 
 local function now()
