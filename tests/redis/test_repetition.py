@@ -146,8 +146,8 @@ def test_a_ghost_of_an_earlier_write_changes_nothing(
         store.add_message(KEY, ChatMessage("two"))
         header = raw.zrange(NAME, -1, -1)[0].decode().split("|")
         writer, number = header[13], int(header[14])
-        ghost = ("EVALSHA", script("append").sha, 2, NAME, recent(NAME), writer, number - 1)
-        draft = "+|chatstore|user|||1|{}"
+        ghost = ("EVALSHA", script("append_plain").sha, 2, NAME, recent(NAME), writer, number - 1)
+        draft = "||chatstore|user|||1|{}"
         assert raw.execute_command(*ghost, "", "", draft) == b"late"
         assert held(store) == ["one", "two"]
 
@@ -186,7 +186,7 @@ def test_a_late_repetition_does_not_bring_back_what_was_erased(
             other.delete_message(KEY, 0)
             store.add_message(KEY, ChatMessage("secret"))
             assert other.erase(KEY)
-        again = ("EVALSHA", script("append").sha, 2, NAME, recent(NAME), writer, number)
-        assert raw.execute_command(*again, "", "", "+|chatstore|user|||1|{}") == b"late"
+        again = ("EVALSHA", script("append_plain").sha, 2, NAME, recent(NAME), writer, number)
+        assert raw.execute_command(*again, "", "", "||chatstore|user|||1|{}") == b"late"
         assert store.get_keys() == []
         assert all(b"secret" not in raw.dump(name) for name in names(raw))
