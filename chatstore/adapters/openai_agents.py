@@ -10,6 +10,7 @@ Example:
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
@@ -52,11 +53,11 @@ class ChatStoreSession:
         session_id: The key of the conversation.
         store: A `ChatStore`, an `AsyncChatStore`, or a URL to open; only what was opened here is
             closed by `close()`.
-        session_settings: Its `limit` is what `get_items()` returns at most.
+        session_settings: Its `limit` is what `get_items()` returns at most; a dict will do.
 
     Raises:
         InvalidKeyError: `session_id` is no key.
-        TypeError: `store` is none of these.
+        TypeError: `store` is none of these, or there is no such setting.
 
     Example:
         >>> from chatstore import open_store
@@ -75,10 +76,10 @@ class ChatStoreSession:
         session_id: str,
         store: AnyStoreOrURL,
         *,
-        session_settings: SessionSettings | None = None,
+        session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
         self.session_id = arguments.check_key(session_id)
-        self.session_settings = SessionSettings() if session_settings is None else session_settings
+        self.session_settings = _settings(session_settings)
         self._store, self._opened = awaiting(store)
 
     def __repr__(self) -> str:
@@ -188,6 +189,15 @@ class ChatStoreSession:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _settings(given: SessionSettings | dict[str, Any] | None) -> SessionSettings:
+    if isinstance(given, SessionSettings):
+        return given
+    known = {field.name for field in fields(SessionSettings)}
+    if unknown := (given or {}).keys() - known:
+        raise TypeError(f"Unknown session settings: {', '.join(sorted(unknown))}")
+    return SessionSettings(**given or {})
 
 
 def _native_all(items: Sequence[Any]) -> list[NativeMessage]:

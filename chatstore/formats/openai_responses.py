@@ -13,6 +13,7 @@ NAME = "openai.responses"
 _TEXTS = frozenset(("input_text", "output_text", "text", "refusal", "summary_text"))
 _OUTPUT = "_output"
 _CALL = "_call"
+_SEALED = "__enc__"  # the mark of the items that the Agents SDK's `EncryptedSession` makes
 
 
 def view(payload: dict[str, Any]) -> ChatMessage:
@@ -27,6 +28,9 @@ def view(payload: dict[str, Any]) -> ChatMessage:
             blocks=[{'block_type': 'text', 'text': '21 C'}], id=None, created_at=None)
     """
     kind = payload.get("type")
+    if kind is None and payload.get(_SEALED) == 1:
+        block = {"block_type": "encrypted", **_without(payload, _SEALED)}
+        return ChatMessage(role="assistant", blocks=[block])
     if kind is None or kind == "message":
         return _message(payload)
     if not isinstance(kind, str) or not kind:

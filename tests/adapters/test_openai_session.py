@@ -4,10 +4,11 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from agents import Agent, ModelResponse, RunConfig, Runner, SessionSettings, Usage, function_tool
+from agents.extensions.memory.encrypt_session import EncryptedSession
 from agents.memory import Session
 from agents.models.interface import Model
 from hypothesis import given, settings
@@ -96,6 +97,37 @@ def test_two_who_pop_get_two_items(url: str) -> None:
             assert await session.get_items() == items[:12]
 
     asyncio.run(main())
+
+
+def test_settings_may_be_a_dict() -> None:
+    async def main() -> None:
+        session = ChatStoreSession("k", "memory://", session_settings={"limit": 2})
+        await session.add_items([user(str(n)) for n in range(5)])
+        assert await session.get_items() == [user("3"), user("4")]
+        with pytest.raises(TypeError, match="limitt"):
+            ChatStoreSession("k", "memory://", session_settings={"limitt": 2})
+
+    asyncio.run(main())
+
+
+def test_their_encryption_around_our_session(url: str) -> None:
+    async def main() -> None:
+        async with ChatStoreSession("k", url) as ours:
+            session = EncryptedSession("k", cast(Any, ours), encryption_key="secret")
+            model = Played(asks("c1"), says("Sunny."))
+            await Runner.run(agent(model), "Oslo?", session=session, run_config=QUIET)
+            items: list[Any] = list(await session.get_items())
+            assert items[0]["content"] == "Oslo?"
+            assert len(items) == 5
+            assert await session.pop_item() == items[-1]
+            assert await session.get_items(limit=1) == items[3:4]
+
+    asyncio.run(main())
+    with open_store(url) as store:
+        messages = store.get_messages("k")
+        assert [message.blocks[0]["block_type"] for message in messages] == ["encrypted"] * 4
+        assert "Oslo" not in str(store.get_records("k"))
+        assert store.check().ok
 
 
 class Played(Model):
