@@ -1,26 +1,27 @@
 """R16: a full disk. The call says so, nothing of it is stored, and once there is room it goes on.
 
-On a real file system of 3 MB where one may be mounted (root, on Linux); elsewhere SQLite is told
-that the file may not grow, which is the same error from nearer by.
+On a file system of 3 MB where one may be mounted (root, on Linux), and everywhere in a file that
+SQLite is told not to let grow, which is the same error from nearer by.
 """
 
 import asyncio
 import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from chatstore import ChatMessage, open_async_store, open_store
-from chatstore.errors import StoreFullError
-from chatstore.sql import SQLChatStore
+from chatstore.errors import ChatStoreError, StoreFullError
+from chatstore.sql import SQLChatStore, sqlite
 from tests.sqlite.history import look
+from tests.sqlite.processes import in_process
 
 SECRET = "what nobody else may read"
 SIZE = 3 << 20
@@ -30,18 +31,15 @@ class Room(Protocol):
     """Where a store lies, and how much room there is."""
 
     folder: Path
-    real: bool
 
-    def fill(self, store: Any, leave: int = 0) -> None:
-        """Leaves so many bytes, for a store that is open."""
+    def fill(self, store: Any = None, leave: int = 0) -> None:
+        """Leaves so many bytes, for a store that is open or is yet to be made."""
 
-    def free(self, store: Any) -> None:
+    def free(self, store: Any = None) -> None:
         """Gives the room back."""
 
 
 class SmallDisk:
-    real = True
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
@@ -57,26 +55,45 @@ class SmallDisk:
 
 
 class FewPages:
-    real = False
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
+        self._pages = 0
+        connect = sqlite._driver_connect
 
-    def fill(self, store: Any, leave: int = 0) -> None:
-        conn = _database(store)._writer.open()
-        (pages,) = conn.execute("PRAGMA page_count").fetchone()
-        conn.execute(f"PRAGMA max_page_count={pages + leave // 8192}").fetchall()
+        def connect_limited(database: str) -> sqlite3.Connection:
+            conn = connect(database)
+            self._limit(conn)
+            return conn
 
-    def free(self, store: Any) -> None:
-        _database(store)._writer.open().execute("PRAGMA max_page_count=1000000").fetchall()
+        patch.setattr(sqlite, "_driver_connect", connect_limited)
+
+    def fill(self, store: Any = None, leave: int = 0) -> None:
+        held = 0
+        if store is not None:
+            (held,) = _writer(store).execute("PRAGMA page_count").fetchone()
+        self._pages = max(1, held + leave // 8192)
+        if store is not None:
+            self._limit(_writer(store))
+
+    def free(self, store: Any = None) -> None:
+        self._pages = 0
+        if store is not None:
+            self._limit(_writer(store))
+
+    def _limit(self, conn: sqlite3.Connection) -> None:
+        conn.execute(f"PRAGMA max_page_count={self._pages or 1_000_000}").fetchall()
 
 
-def _database(store: Any) -> Any:
-    return store._database if isinstance(store, SQLChatStore) else store._store._database
+def _writer(store: Any) -> sqlite3.Connection:
+    """The connection that writes, of either face."""
+    store = store if isinstance(store, SQLChatStore) else store._store
+    conn: sqlite3.Connection = store._database._writer.open()
+    return conn
 
 
-@cache
-def can_mount() -> bool:
+def _can_mount() -> bool:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return False
     probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]
     with contextlib.suppress(OSError):
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0
@@ -94,13 +111,15 @@ def small_disk(folder: Path) -> Iterator[SmallDisk]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    if sys.platform == "linux" and os.geteuid() == 0 and can_mount():
-        with small_disk(tmp_path / "small") as disk:
-            yield disk
-    else:
-        yield FewPages(tmp_path)
+@pytest.fixture(params=["small disk", "few pages"] if _can_mount() else ["few pages"])
+def room(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Room]:
+    if request.param == "few pages":
+        yield FewPages(tmp_path, monkeypatch)
+        return
+    with small_disk(tmp_path / "small") as disk:
+        yield disk
 
 
 def turn(number: int, size: int) -> list[ChatMessage]:
@@ -134,14 +153,15 @@ def test_a_full_disk_stores_nothing_of_what_does_not_fit(room: Room, size: int) 
             write()
         assert SECRET not in str(caught.value)
 
-        # What was there is read, and another call fails in the same way.
+        # What was there is read, and another call fails in the same way: what it frees, if it frees
+        # anything, is too little for what it brings.
         assert len(store.get_messages("k")) == 2 * len(stored)
         assert store.check().ok
         for call in (
-            lambda: store.add_messages("k", turn(-1, 100_000)),
-            lambda: store.set_messages("k", turn(-1, 100_000)),
-            lambda: store.add_message("other", turn(-1, 100_000)[0]),
-            lambda: store.update_message("k", 0, turn(-1, 100_000)[0]),
+            lambda: store.add_messages("k", turn(-1, 1_000_000)),
+            lambda: store.set_messages("k", turn(-1, 1_000_000)),
+            lambda: store.add_message("other", turn(-1, 1_000_000)[0]),
+            lambda: store.update_message("k", 0, turn(-1, 1_000_000)[0]),
         ):
             with pytest.raises(StoreFullError):
                 call()
@@ -228,8 +248,6 @@ def test_an_import_that_does_not_fit_changes_nothing(room: Room, tmp_path: Path)
 
 @pytest.mark.parametrize("leave", [0, 4_096, 20_000, 60_000])
 def test_a_new_store_that_does_not_fit(room: Room, leave: int) -> None:
-    if not isinstance(room, SmallDisk):
-        return  # there is no file yet whose pages could be few
     path = room.folder / "chat.db"
     room.fill(leave=leave)
     with pytest.raises(StoreFullError):
@@ -244,16 +262,43 @@ def test_a_new_store_that_does_not_fit(room: Room, leave: int) -> None:
 
 
 def test_a_full_disk_still_lets_the_store_be_closed_and_read(room: Room) -> None:
-    if not isinstance(room, SmallDisk):
-        return  # nothing but pages of the database is scarce
     path = room.folder / "chat.db"
     with open_store(path) as store:
         for number in range(40):
             store.add_messages("k", turn(number, 3_000))
-        room.fill()
+        room.fill(store)
     with open_store(path, read_only=True) as store:
         assert store.count_messages("k") == 80
     room.free()
     with open_store(path) as store:
         store.add_messages("k", turn(40, 10))
+    assert len(numbers(path)) == 41
+
+
+def _close_where_no_file_may_grow(path: Path) -> int:
+    """What a store says to the limit of its process, when its log no longer fits into its file."""
+    import resource  # not on Windows
+
+    with open_store(path) as store:
+        for number in range(40):
+            store.add_messages("k", turn(number, 3_000))
+        size = path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        with pytest.raises(ChatStoreError) as caught:
+            store.add_messages("k", turn(40, 1_000_000))
+        assert SECRET not in str(caught.value)
+        count = store.count_messages("k")
+    assert path.stat().st_size == size
+    with open_store(path, read_only=True) as store:
+        assert store.count_messages("k") == count
+    return count
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits")
+def test_a_limit_of_the_process_is_met_like_a_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "chat.db"
+    assert in_process(_close_where_no_file_may_grow, path) == 80
+    with open_store(path) as store:
+        store.add_messages("k", turn(40, 10))
+        assert store.check().ok
     assert len(numbers(path)) == 41

@@ -74,7 +74,11 @@ def is_corrupt(folder: Path, seconds: float, *, locked: bool) -> bool:
     for member in members:
         member.join()
         member.close()
-    written = sum(int((folder / f"count{n}").read_text()) for n in range(WRITERS))
+    return is_damaged(path, sum(int((folder / f"count{n}").read_text()) for n in range(WRITERS)))
+
+
+def is_damaged(path: Path, written: int) -> bool:
+    """Whether the file is not sound, or holds another number of rows."""
     try:
         with closing(open_raw(path)) as conn:
             sound = conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -84,19 +88,46 @@ def is_corrupt(folder: Path, seconds: float, *, locked: bool) -> bool:
     return not sound or rows != written
 
 
-@pytest.mark.torture
-def test_inside_the_lock_the_log_stays_whole(tmp_path: Path) -> None:
-    corrupt = [is_corrupt(tmp_path / f"{n}", 8, locked=True) for n in range(8)]
+@pytest.mark.parametrize(
+    ("rounds", "seconds"),
+    [(1, 0.5), pytest.param(8, 8, marks=pytest.mark.torture)],
+    ids=["short", "long"],
+)
+def test_inside_the_lock_the_log_stays_whole(tmp_path: Path, rounds: int, seconds: float) -> None:
+    corrupt = [is_corrupt(tmp_path / f"{n}", seconds, locked=True) for n in range(rounds)]
     assert not any(corrupt)
 
 
 @pytest.mark.torture
-@pytest.mark.skipif(
-    not has_wal_reset_bug(sqlite3.sqlite_version_info), reason="this SQLite does not have the bug"
-)
-def test_without_the_lock_it_does_not(tmp_path: Path) -> None:
+def test_without_the_lock_only_a_repaired_library_keeps_it_whole(tmp_path: Path) -> None:
     """Else the test above would prove nothing: 7 of 96 rounds were corrupt when it was measured."""
-    assert any(is_corrupt(tmp_path / f"{n}", 8, locked=False) for n in range(80))
+    has_bug = has_wal_reset_bug(sqlite3.sqlite_version_info)
+    rounds = range(80 if has_bug else 20)
+    assert any(is_corrupt(tmp_path / f"{n}", 8, locked=False) for n in rounds) == has_bug
+
+
+def test_damage_would_be_seen(tmp_path: Path) -> None:
+    assert not is_corrupt(tmp_path / "t", 0.2, locked=True)
+    path = tmp_path / "t" / "t.db"
+    with closing(open_raw(path)) as conn:
+        (rows,) = conn.execute("SELECT count(*) FROM t").fetchone()
+        assert not is_damaged(path, rows)
+        assert is_damaged(path, rows + 1)
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (page,) = conn.execute("SELECT rootpage FROM sqlite_master WHERE name = 't'").fetchone()
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+    assert is_damaged(path, rows)
+
+
+def test_the_store_takes_the_lock_where_the_library_has_the_bug(tmp_path: Path) -> None:
+    path = tmp_path / "chat.db"
+    with open_store(path) as store:
+        store.add_message("k", ChatMessage("Hello"))
+    taken = path.with_name("chat.db-lock").exists()
+    assert taken == has_wal_reset_bug(sqlite3.sqlite_version_info)
 
 
 # The store's own calls make that pattern too: `erase` makes a checkpoint
