@@ -163,8 +163,10 @@ def test_what_they_cannot_read_comes_back_all_the_same() -> None:
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    """Their class: the extra `llama-index`."""
-    return pytest.importorskip("llama_index.core.storage.chat_store").SimpleChatStore
+    """Their class. Late, since importing it takes a second."""
+    from llama_index.core.storage.chat_store import SimpleChatStore as Theirs
+
+    return Theirs
 
 
 def test_our_file_loads_there(theirs: Any, tmp_path: Path) -> None:
