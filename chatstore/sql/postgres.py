@@ -66,12 +66,14 @@ class Server:
         return isinstance(error, self.driver.OperationalError | self.driver.InterfaceError)
 
     def gives_up_preparing(self, error: BaseException) -> bool:
-        """Whether a pooler mixed up prepared statements; from then on there are none."""
+        """Whether a pooler mixed up prepared statements; from then on there are none.
+
+        Several calls may find that out, each on the connection that it had by then.
+        """
         mixed_up = getattr(error, "sqlstate", None) in {"26000", "42P05"}
-        if mixed_up and self.prepare_after is not None:
+        if mixed_up:
             self.prepare_after = None
-            return True
-        return False
+        return mixed_up
 
 
 def driver() -> Any:

@@ -226,7 +226,7 @@ class PostgresDatabase(Database):
     ) -> bool:
         server = self._server
         if server.gives_up_preparing(error):
-            return True
+            return tries <= CONNECTIONS
         if server.is_conflict(error):
             return attempt.conflicts < _CONFLICTS
         return (

@@ -313,6 +313,25 @@ def test_statements_are_prepared_until_a_pooler_mixes_them_up(
     assert database.read(prepared) == 0
 
 
+def test_a_call_on_its_way_while_another_gives_up_preparing(
+    database: PostgresDatabase, postgres_url: str
+) -> None:
+    for _ in range(8):
+        database.write(append())
+    tries: list[int] = []
+
+    def work(conn: Conn) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            cast(Any, conn).pgconn.exec_(b"DEALLOCATE ALL")
+            database._server.prepare_after = None
+        return append()(conn)
+
+    assert database.write(work) == 9
+    assert len(tries) == 2
+    assert names(postgres_url) == {"a": list(range(1, 10))}
+
+
 def test_a_cancelled_write_is_settled(database: PostgresDatabase, postgres_url: str) -> None:
     async def main() -> None:
         started = threading.Event()
