@@ -1,0 +1,1 @@
+"""The store behind pgbouncer in transaction mode: `pytest -m pgbouncer`."""
