@@ -147,11 +147,14 @@ class Turn:
         found = self.row(self.sql.add_conversation, **(row | columns))
         return None if found is None else int(found[0])
 
-    def remove(self, conversation_id: int) -> None:
-        """Remove a conversation with all that belongs to it."""
-        self.run(self.sql.delete_before, conversation_id=conversation_id, ordinal=EVERYTHING)
-        self.run(self.sql.delete_blocks, conversation_id=conversation_id, base=EVERYTHING)
-        self.run(self.sql.delete_conversation, conversation_id=conversation_id)
+    def remove(self, *conversation_ids: int) -> None:
+        """Remove conversations with all that belongs to them."""
+        rows = [
+            {"conversation_id": here, "ordinal": EVERYTHING, "base": EVERYTHING}
+            for here in conversation_ids
+        ]
+        for statement in ("delete_before", "delete_blocks", "delete_conversation"):
+            self.many(getattr(self.sql, statement), rows)
 
 
 def conversation(row: Any) -> Conversation:
