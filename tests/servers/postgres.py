@@ -87,6 +87,10 @@ class PostgresServer(PostgresHost, Server):
             self._process.resume()
             self._process.stop(signal.SIGINT)
 
+    def crash(self) -> None:
+        """An immediate shutdown: no farewell, no checkpoint; the next start recovers."""
+        self.process.stop(signal.SIGQUIT)
+
     def kill9(self) -> None:
         """Kill -9 the postmaster. Its children notice and end within moments."""
         self.process.kill9()
