@@ -105,28 +105,14 @@ class SQLiteDatabase(Database):
             self._readers.give(conn)
 
     @override
-    def write(
-        self,
-        work: Callable[[Conn], T],
-        *,
-        single: bool = False,
-        sure: bool = False,
-        repeatable: bool = False,
-    ) -> T:
+    def write(self, work: Callable[[Conn], T], *, sure: bool = False, **_: bool) -> T:
         if self.place.read_only:
             raise self._read_only()
         value: T = self._commit.write(work, sure=sure)
         return value
 
     @override
-    async def awrite(
-        self,
-        work: Callable[[Conn], T],
-        *,
-        single: bool = False,
-        sure: bool = False,
-        repeatable: bool = False,
-    ) -> T:
+    async def awrite(self, work: Callable[[Conn], T], *, sure: bool = False, **_: bool) -> T:
         if self.place.read_only:
             raise self._read_only()
         op = self._op(work)
