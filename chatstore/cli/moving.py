@@ -22,11 +22,18 @@ from chatstore.cli.parsing import (
 from chatstore.cli.terminal import Terminal, number, plural
 from chatstore.importers import NAMES, SERVER_NAMES, ImportReport, import_file, import_server
 from chatstore.importers.between import CopyReport, copy_store
-from chatstore.importers.registry import OWN, find, guess, guess_database
+from chatstore.importers.registry import (
+    OWN,
+    SERVER_SUMMARIES,
+    find,
+    guess,
+    guess_database,
+    table_of,
+)
 from chatstore.importers.source import Source
 
 STORE = "store"
-_KINDS = (*NAMES, *SERVER_NAMES, STORE)
+_KINDS = (*NAMES, *SERVER_SUMMARIES, STORE)
 _CONFLICTS = ("error", "skip", "replace", "append")
 
 
@@ -90,7 +97,7 @@ def _list_of_kinds() -> str:
     kinds = [
         (OWN, "what `export` writes, and LlamaIndex's SimpleChatStore"),
         *((name, find(name).SUMMARY) for name in NAMES if name != OWN),
-        *((name, "the URL of a server that LlamaIndex writes to") for name in SERVER_NAMES),
+        *SERVER_SUMMARIES.items(),
         (STORE, "a SQLite store, or the URL of a store"),
     ]
     wide = max(len(name) for name, _ in kinds)
@@ -114,11 +121,14 @@ def _add_conflict(parser: argparse.ArgumentParser) -> None:
 def run_import(args: argparse.Namespace, term: Terminal) -> int:
     """`chatstore import`."""
     url, namespace = url_of(args), namespace_of(args)
-    if args.importer in SERVER_NAMES:
+    path = args.source
+    if "://" in path and args.importer and table_of(args.importer):
+        path = stores.sqlite_path(path) or path  # the file of another program is no store
+    if args.importer in SERVER_NAMES and ("://" in path or args.importer not in NAMES):
         return _import(args, term, args.importer, None)
-    if "://" in args.source or args.importer == STORE:
+    if "://" in path or args.importer == STORE:
         return _import_store(args, term, url, namespace)
-    source = Source(args.source)
+    source = Source(path)
     if args.importer is None and source.is_database and guess_database(source) is None:
         return _import_store(args, term, url, namespace)
     # Known before the store is opened, so that nothing is created for a file that is not there.

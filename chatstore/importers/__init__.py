@@ -8,7 +8,17 @@ import os
 from dataclasses import dataclass
 
 from chatstore.errors import DuplicateMessageError, TransferError
-from chatstore.importers.registry import NAMES, OWN, SERVER_NAMES, find, find_server, guess, total
+from chatstore.importers import tables
+from chatstore.importers.registry import (
+    NAMES,
+    OWN,
+    SERVER_NAMES,
+    TABLES,
+    find,
+    find_server,
+    guess,
+    total,
+)
 from chatstore.importers.source import Source
 from chatstore.importers.talks import Taker, counted
 from chatstore.store import ChatStore
@@ -81,13 +91,25 @@ def import_file(
         )
     if importer not in NAMES:
         raise TransferError(f"no importer is called {importer!r}; known are {', '.join(NAMES)}")
+    return _take(store, source, importer, importer, on_conflict, key_prefix, progress)
+
+
+def _take(
+    store: ChatStore,
+    source: Source,
+    name: str,
+    importer: str,
+    on_conflict: OnConflict,
+    key_prefix: str | None,
+    progress: Progress | None,
+) -> ImportReport:
     module = find(importer)
     taker = Taker(source.path, progress, total(module, source))
     try:
         report = store._restore(lambda: taker.stream(module.read(source, key_prefix)), on_conflict)
     except DuplicateMessageError as error:
         raise taker.clash(error) from None
-    return _summary(importer, report, taker.empty)
+    return _summary(name, report, taker.empty)
 
 
 def import_server(
@@ -102,7 +124,8 @@ def import_server(
 
     Args:
         store: Where the conversations go.
-        url: The server.
+        url: The server; of a database, as SQLAlchemy writes it. It is read in one snapshot, and
+            nothing is created in it.
         importer: One of `SERVER_NAMES`; a server does not tell what it holds.
         on_conflict: As in `ChatStore.import_json`.
         progress: Called now and then with the messages done.
@@ -111,6 +134,9 @@ def import_server(
         TransferError: A message cannot be read; a key exists. The store is as it was.
         StoreUnavailableError: The server cannot be reached.
     """
+    if importer in TABLES:
+        database = tables.Database(url)
+        return _take(store, database, importer, TABLES[importer], on_conflict, None, progress)
     read = find_server(importer)
     try:
         report = store._restore(lambda: counted(read(url), progress), on_conflict)

@@ -9,7 +9,7 @@ from chatstore.importers.talks import Talks
 from chatstore.messages import NativeMessage
 
 NAME = "langchain-sql"
-SUMMARY = "the SQLite file of LangChain's SQLChatMessageHistory"
+SUMMARY = "LangChain's SQLChatMessageHistory: a SQLite file, or the URL of a database"
 SHAPE = tables.Shape(("session_id", "id", "message"), ("id",))
 
 

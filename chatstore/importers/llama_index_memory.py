@@ -10,7 +10,7 @@ from chatstore.importers.talks import Talks
 from chatstore.messages import NativeMessage
 
 NAME = "llama-index-memory"
-SUMMARY = "the SQLite file of LlamaIndex's Memory (SQLAlchemyChatStore)"
+SUMMARY = "LlamaIndex's Memory (SQLAlchemyChatStore): a SQLite file, or the URL of a database"
 SHAPE = tables.Shape(("key", "id", "timestamp", "role", "status", "data"), ("timestamp", "id"))
 
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, cast
 
 from chatstore.errors import TransferError
 from chatstore.importers.source import Source
-from chatstore.importers.tables import holds
+from chatstore.importers.tables import Shape, holds
 from chatstore.importers.talks import Talks
 from chatstore.transfer import Stream
 
@@ -43,9 +43,22 @@ _MODULES = {
 NAMES = (OWN, *_MODULES)
 """Which files can be read."""
 
+TABLES = {
+    "langchain-sql": "langchain-sql",
+    "llama-index-memory": "llama-index-memory",
+    "openai-agents-sql": "openai-agents-sqlite",
+}
+"""What can be read by the URL of a database, and the importer that knows the table."""
+
 _SERVERS = {"llama-index-redis": "chatstore.redis.llama_index"}
-SERVER_NAMES = tuple(_SERVERS)
+SERVER_NAMES = (*TABLES, *_SERVERS)
 """What other programs keep in a server can be read."""
+
+SERVER_SUMMARIES = {
+    "openai-agents-sql": "the URL of a database with the Agents SDK's SQLAlchemySession",
+    "llama-index-redis": "the URL of a server that LlamaIndex's RedisChatStore writes to",
+}
+"""Of those that are never a file."""
 
 
 def find(name: str) -> Importer:
@@ -64,12 +77,15 @@ def total(importer: Importer, source: Source) -> int | None:
     return None if count is None else int(count(source))
 
 
+def table_of(name: str) -> Shape | None:
+    """What the table of an importer looks like; `None`: it reads files of text."""
+    return getattr(find(name), "SHAPE", None) if name in _MODULES else None
+
+
 def guess_database(source: Source) -> str | None:
     """The name of the importer for a SQLite file of another store; `None` if there is none."""
     found = [
-        name
-        for name in _MODULES
-        if (shape := getattr(find(name), "SHAPE", None)) is not None and holds(source, shape)
+        name for name in _MODULES if (shape := table_of(name)) is not None and holds(source, shape)
     ]
     return found[0] if len(found) == 1 else None
 

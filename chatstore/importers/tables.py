@@ -1,10 +1,10 @@
-"""SQLite files of other chat stores, read without a trace."""
+"""Tables of other chat stores, in SQLite files and in databases, read without a trace."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.request import pathname2url
 
 from chatstore.errors import TransferError
@@ -35,7 +35,7 @@ def holds(source: Source, shape: Shape) -> bool:
     """Whether a file is a SQLite database with such a table."""
     try:
         with closing(_open(source)) as conn:
-            return bool(_names(conn, shape))
+            return bool(_names(conn, shape.columns, shape.prefix))
     except sqlite3.Error:
         return False
 
@@ -59,14 +59,73 @@ def talks(
 
     Raises:
         TransferError: It is no database, has no such table, or a broken row.
+        StoreUnavailableError: There is no way to it.
     """
+    with _opened(source) as tables:
+        found = tables.having(shape.columns, shape.prefix)
+        if not found:
+            source.fail("the database", f"has no table of {name}")
+        for table in found:
+            yield from _conversations(source, key_prefix, name, shape, make, tables, table)
+
+
+class Database(Source):
+    """A database that is read by its URL; what is not kept in a file.
+
+    Args:
+        url: One of SQLAlchemy's.
+
+    Raises:
+        ValueError: It is none.
+    """
+
+    def __init__(self, url: str) -> None:
+        from chatstore.sql import foreign
+
+        super().__init__(foreign.shown(url))
+        self.url = url
+
+
+class _Tables(Protocol):
+    """What is read of a database, in a file or behind a URL."""
+
+    def having(self, columns: Sequence[str], prefix: str) -> list[str]:
+        """The names of the tables with exactly these columns."""
+
+    def rows(
+        self, table: str, columns: Sequence[str], order: Sequence[str]
+    ) -> Iterator[Sequence[Any]]:
+        """The rows of a table in an order."""
+
+
+class _File:
+    """The tables of a SQLite file."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    def having(self, columns: Sequence[str], prefix: str) -> list[str]:
+        return _names(self._conn, columns, prefix)
+
+    def rows(
+        self, table: str, columns: Sequence[str], order: Sequence[str]
+    ) -> Iterator[Sequence[Any]]:
+        wanted, by = ", ".join(map(_quoted, columns)), ", ".join(map(_quoted, order))
+        statement = f"SELECT {wanted} FROM {_quoted(table)} ORDER BY {by}"  # noqa: S608
+        return self._conn.execute(statement)
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[_Tables]:
+    if isinstance(source, Database):
+        from chatstore.sql import foreign
+
+        with foreign.opened(source.url) as tables:
+            yield tables
+        return
     try:
         with closing(_open(source)) as conn:
-            found = _names(conn, shape)
-            if not found:
-                source.fail("the database", f"has no table of {name}")
-            for table in found:
-                yield from _conversations(source, key_prefix, name, shape, make, conn, table)
+            yield _File(conn)
     except sqlite3.Error as error:
         raise TransferError(
             f"{source.path}: it cannot be read as a SQLite database ({error}); check the path; "
@@ -84,13 +143,12 @@ def _open(source: Source) -> sqlite3.Connection:
     return conn
 
 
-def _names(conn: sqlite3.Connection, shape: Shape) -> list[str]:
+def _names(conn: sqlite3.Connection, wanted: Sequence[str], prefix: str) -> list[str]:
     tables = conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     found = []
     for (table,) in tables.fetchall():
         columns = conn.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
-        same = {column for (column,) in columns} == set(shape.columns)
-        if same and table.startswith(shape.prefix):
+        if {column for (column,) in columns} == set(wanted) and table.startswith(prefix):
             found.append(table)
     return found
 
@@ -101,12 +159,10 @@ def _conversations(
     name: str,
     shape: Shape,
     make: Callable[[Sequence[Any]], Made],
-    conn: sqlite3.Connection,
+    tables: _Tables,
     table: str,
 ) -> Talks:
-    columns = ", ".join(map(_quoted, shape.columns))
-    order = ", ".join(map(_quoted, (shape.columns[0], *shape.order)))
-    rows = conn.execute(f"SELECT {columns} FROM {_quoted(table)} ORDER BY {order}")  # noqa: S608
+    rows = tables.rows(table, shape.columns, (shape.columns[0], *shape.order))
     for key, group in groupby(rows, key=lambda row: row[0]):
         place = f"table {table}, key {key!r}"
         if not isinstance(key, str):

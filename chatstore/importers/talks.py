@@ -48,10 +48,10 @@ Talks = Generator[Talk, None, None]
 
 
 def moment(value: Any) -> datetime | None:
-    """A time: ISO 8601 text or seconds since 1970; without a time zone it is UTC.
+    """A time: ISO 8601 text, seconds since 1970 or a `datetime`; without a time zone it is UTC.
 
     Raises:
-        ValueError: It is neither, or out of every calendar.
+        ValueError: It is none, or out of every calendar.
     """
     if value is None or value == "":
         return None
@@ -60,6 +60,8 @@ def moment(value: Any) -> datetime | None:
             found = datetime.fromisoformat(value)
             found = found.replace(tzinfo=UTC) if found.tzinfo is None else found
             return found.astimezone(UTC)
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return clock.show(round(value * 1_000_000))
     except (ValueError, OverflowError):
