@@ -33,12 +33,14 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
         InvalidMessageError: It is no message, or holds what JSON cannot hold.
     """
     try:
-        if isinstance(message, UndecodableMessage):
+        if type(message) is ChatMessage:  # nearly every one
+            name, payload, shown = native.NAME, native.payload(message), message
+        elif isinstance(message, UndecodableMessage):
             raise InvalidMessageError(
                 f"{path} could not be decoded when it was read; write it as "
                 "NativeMessage(m.format, json.loads(m.raw)) with a version that knows its format"
             )
-        if isinstance(message, ChatMessage):
+        elif isinstance(message, ChatMessage):
             name, payload, shown = native.NAME, native.payload(message), message
         elif isinstance(message, NativeMessage):
             name, payload, shown = message.format, *_native(message, path)

@@ -16,7 +16,9 @@ def add_message(
 ) -> ops.Append | ops.Insert:
     """Append or insert one message."""
     key, expected = arguments.check_key(key), arguments.check_expected(expected)
-    (draft,) = _of_status([codec.encode(message, clock.now())], status)
+    draft = codec.encode(message, clock.now())
+    if status != "active":
+        (draft,) = _of_status([draft], status)
     if idx is None:
         return ops.Append(key, (draft,), expected)
     return ops.Insert(key, operator.index(idx), draft, expected)

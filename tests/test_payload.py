@@ -47,3 +47,9 @@ def test_the_quick_way_is_the_general_way(extra: dict[str, Any]) -> None:
         except json_text.NotJSONError as error:
             said.append(f"refused: {error}")
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("role", ["user", "assistant", "system", "tool", "häuptling", 'a "b"'])
+def test_whoever_speaks(role: str) -> None:
+    message = ChatMessage("Hello", role=role)
+    assert chatstore.payload(message) == general(message)

@@ -9,6 +9,8 @@ NAME = "chatstore"
 
 _FIELDS = frozenset(("role", "additional_kwargs", "blocks"))
 _OUTSIDE = frozenset(("id", "created_at"))  # kept in columns, never in the payload
+_ROLES = {role: f'"{role}"' for role in ("user", "assistant", "system", "tool")}
+"""The usual ones, which need no look and no encoder."""
 _set = object.__setattr__
 
 
@@ -19,19 +21,31 @@ def payload(message: ChatMessage) -> str:
         NotJSONError: It holds what JSON cannot hold, or was changed into no message; the text
             begins with the path behind the message.
     """
-    _check(message)
-    blocks = message.blocks
-    if len(blocks) == 1 and not message.__pydantic_extra__ and type(message) is ChatMessage:
-        block = blocks[0]
-        if len(block) == 2 and block.get("block_type") == TEXT and type(block.get("text")) is str:
-            # What nearly every message is. Said outright, for a general encoder costs four times
-            # as much; it must stay equal to what the lines below would write.
-            rest = message.additional_kwargs
+    if type(message) is ChatMessage and not message.__pydantic_extra__:
+        # What nearly every message is: one text. Said outright, for a general encoder costs four
+        # times as much; it must stay equal to what the lines below would write. Whatever is odd
+        # about it is left to them.
+        rest, blocks = message.additional_kwargs, message.blocks
+        if (
+            type(rest) is dict
+            and type(blocks) is list
+            and len(blocks) == 1
+            and type(block := blocks[0]) is dict
+            and len(block) == 2
+            and block.get("block_type") == TEXT
+            and type(text := block.get("text")) is str
+        ):
+            role = message.role
+            quoted = _ROLES.get(role) if type(role) is str else None
+            if quoted is None:
+                _check(message)
+                quoted = json_text.quote(role)
             more = json_text.dump(rest, ".additional_kwargs", 1) if rest else "{}"
             return (
-                f'{{"role":{json_text.quote(message.role)},"additional_kwargs":{more},'
-                f'"blocks":[{{"block_type":"text","text":{json_text.quote(block["text"])}}}]}}'
+                f'{{"role":{quoted},"additional_kwargs":{more},'
+                f'"blocks":[{{"block_type":"text","text":{json_text.quote(text)}}}]}}'
             )
+    _check(message)
     fields = {name: getattr(message, name) for name in type(message).model_fields}
     fields |= message.__pydantic_extra__ or {}
     return json_text.dump({k: v for k, v in fields.items() if k not in _OUTSIDE}, "")

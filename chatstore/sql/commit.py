@@ -61,7 +61,8 @@ class GroupCommit:
     def write(self, work: Callable[[Any], Any], *, sure: bool = False) -> Any:
         """Runs the work in a transaction; returns when it is durable."""
         op = Op(work)
-        op.sure = sure
+        if sure:
+            op.sure = True
         try:
             with self._mutex:
                 leads = self._leader is None

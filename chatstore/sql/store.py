@@ -120,15 +120,16 @@ class SQLChatStore(ChatStore):
         return lambda conn: cast(T, read(self._turn(conn), operation))
 
     def _writing(self, operation: ops.Operation[T]) -> Callable[[Conn], T]:
-        write = WRITES[type(operation)]
-        return lambda conn: cast(T, write(self._turn(conn), operation))
+        write: Callable[[Turn, Any], T] = WRITES[type(operation)]
+        sql, namespace, ttl = self._statements, self._namespace, self._ttl
+        return lambda conn: write(Turn(conn, sql, namespace, ttl), operation)
 
     def _execute(self, operation: ops.Operation[T]) -> T:
         kind = type(operation)
         if kind in READS:
             snapshot = needs_snapshot(operation)
             return self._database.read(self._reading(operation), snapshot=snapshot)
-        if isinstance(operation, ops.PurgeExpired):
+        if kind is ops.PurgeExpired:
             return cast(T, self._purge())
         again = False
         if self._database.patience is not None:
@@ -137,7 +138,7 @@ class SQLChatStore(ChatStore):
                 with suppress(Raced):
                     return self._database.write(single, single=True, repeatable=again)
         result = self._write(self._writing(operation), sure=is_sure(operation), repeatable=again)
-        if isinstance(operation, ops.Erase):
+        if kind is ops.Erase:
             self._clean()
         return result
 

@@ -19,6 +19,10 @@ from chatstore.sql.turn import Held, Raced, Turn, token
 def append(turn: Turn, op: ops.Append) -> list[str]:
     """`ops.Append`: one statement for the ordinals, one for the messages."""
     drafts, known = op.drafts, False
+    if len(drafts) == 1 and drafts[0].id is None and not drafts[0].archived:  # nearly every one
+        here, ordinal, serial = _allocate(turn, op.key, 1, op.expected)
+        store(turn, here, ordinal, serial, drafts)
+        return [made_id(here, serial + 1)]
     if any(draft.id is not None for draft in drafts):
         # To be retried, perhaps: only then is there anything to look up.
         held = turn.lock(op.key)
@@ -32,8 +36,6 @@ def append(turn: Turn, op: ops.Append) -> list[str]:
     if op.drafts is not drafts and not known and serial:
         raise Raced  # somebody made the conversation since we looked, perhaps with these ids
     store(turn, here, ordinal, serial, drafts)
-    if len(op.drafts) == 1 and drafts[0].id is None:  # nearly every append
-        return [made_id(here, serial + 1)]
     return _ids(op.drafts, drafts, here, serial)
 
 
