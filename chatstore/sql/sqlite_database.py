@@ -108,8 +108,7 @@ class SQLiteDatabase(Database):
     def write(self, work: Callable[[Conn], T], *, sure: bool = False, **_: bool) -> T:
         if self.place.read_only:
             raise self._read_only()
-        value: T = self._commit.write(work, sure=sure)
-        return value
+        return cast(T, self._commit.write(work, sure=sure))
 
     @override
     async def awrite(self, work: Callable[[Conn], T], *, sure: bool = False, **_: bool) -> T:
@@ -184,8 +183,7 @@ class SQLiteDatabase(Database):
         """
         target = path.resolve()
         if target == self.place.path:
-            message = f"{self.name}: a database cannot be its own backup. Choose another path."
-            raise ConflictError(message)
+            raise ConflictError(f"{self.name}: a database cannot be its own backup; name another.")
         if target.exists() and not overwrite:
             message = f"{path}: the file exists. Choose another name, or ask for overwriting."
             raise ConflictError(message)

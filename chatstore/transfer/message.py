@@ -17,11 +17,13 @@ from chatstore.transfer import strict
 _CHARACTERS = r"[ !#-\[\]-\x7f]*+"  # those that stand for themselves
 _STRING = rf'"{_CHARACTERS}(?:\\(?:["\\bfnrt]|u[0-9a-f]{{4}}){_CHARACTERS})*+"'
 _WORD = rf'"{_CHARACTERS}"'
+_ONE_MORE = rf'(?!"tool_call){_WORD}:{_STRING}'
 PLAIN = (
-    rf'\{{"role":((?!""){_WORD}),"additional_kwargs":\{{\}},'
+    rf'\{{"role":((?!""){_WORD}),"additional_kwargs":\{{(?:{_ONE_MORE})?\}},'
     rf'"blocks":\[\{{"block_type":"text","text":{_STRING}\}}\]'
 )
-"""The payload of nearly every message, without its last brace: a role and a text.
+"""The payload of nearly every message, without its last brace: a role and a text, and one text
+more at most beside it, which tells of no tool call.
 
 Matching it proves that it is JSON, and a message of the format `chatstore`, at a fifth of what
 parsing costs.
