@@ -23,11 +23,10 @@ from chatstore.cli.terminal import Terminal, number, plural
 from chatstore.importers import NAMES, SERVER_NAMES, ImportReport, import_file, import_server
 from chatstore.importers.between import CopyReport, copy_store
 from chatstore.importers.registry import (
-    OWN,
     SERVER_SUMMARIES,
-    find,
     guess,
     guess_database,
+    summaries,
     table_of,
 )
 from chatstore.importers.source import Source
@@ -94,12 +93,7 @@ def register(commands: Subparsers) -> None:
 
 
 def _list_of_kinds() -> str:
-    kinds = [
-        (OWN, "what `export` writes, and LlamaIndex's SimpleChatStore"),
-        *((name, find(name).SUMMARY) for name in NAMES if name != OWN),
-        *SERVER_SUMMARIES.items(),
-        (STORE, "a SQLite store, or the URL of a store"),
-    ]
+    kinds = [*summaries(), (STORE, "a SQLite store, or the URL of a store")]
     wide = max(len(name) for name, _ in kinds)
     lines = "\n".join(f"  {name.ljust(wide)}  {what}" for name, what in kinds)
     return f"SOURCE, by the NAME of --from:\n{lines}\nFiles may be gzipped."

@@ -1,6 +1,6 @@
 """Which importers there are, and which one a file asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -64,6 +64,14 @@ SERVER_SUMMARIES = {
 def find(name: str) -> Importer:
     """The importer of that name."""
     return cast(Importer, import_module(_MODULES[name]))
+
+
+def summaries() -> Iterator[tuple[str, str]]:
+    """What can be read, in words, by name."""
+    yield OWN, "what `export` writes, and LlamaIndex's SimpleChatStore"
+    for name in _MODULES:
+        yield name, find(name).SUMMARY
+    yield from SERVER_SUMMARIES.items()
 
 
 def find_server(name: str) -> Callable[[str], Stream]:
