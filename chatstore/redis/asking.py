@@ -85,13 +85,13 @@ class Asking:
             at: The name of the key that it writes, unless it is the conversation's.
         """
         name = self.names.conversation(key)
-        turn = self.lanes.take()
+        turn = self.lanes.take(key)
         try:
             reply = yield Run(
                 script(which), (at or name, recent(name), *others), (*turn, *arguments), key, True
             )
         finally:
-            self.lanes.give_back(turn)
+            self.lanes.give_back(key, turn)
         result = layout.text(reply)
         if result in ("conflict", "late"):
             raise refused(result, key)

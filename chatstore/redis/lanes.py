@@ -3,7 +3,8 @@
 redis-py sends a command again when its reply is lost, and cannot know whether the server had
 carried it out. So every write says which writer sends it and under which number, and the server
 keeps the last number and result of each writer of a conversation. A writer has one write under
-way at a time; a store takes as many as it has writes under way.
+way at a time; a store takes as many as it has writes under way. It takes the same ones for the same
+conversation where it can: what a writer did last is in the header, as long as no other one writes.
 """
 
 import os
@@ -11,6 +12,9 @@ from itertools import count
 from secrets import token_urlsafe
 from typing import NamedTuple
 from weakref import WeakSet
+
+SHELVES = 64
+"""Over how many shelves the writers without work are spread, by the keys that they wrote."""
 
 
 class Turn(NamedTuple):
@@ -30,14 +34,14 @@ class Lanes:
     def reset(self) -> None:
         """Become somebody else: after a fork, two processes would be the same writers."""
         self._name = token_urlsafe(8)
-        self._free: list[str] = []
+        self._free: list[list[str]] = [[] for _ in range(SHELVES)]
         self._writers = count()
         self._numbers = count(1)
 
-    def take(self) -> Turn:
-        """The turn of a write. Give it back afterwards."""
+    def take(self, key: str) -> Turn:
+        """The turn of a write to a conversation. Give it back afterwards."""
         try:
-            writer = self._free.pop()
+            writer = self._free[hash(key) % SHELVES].pop()
         except IndexError:
             writer = f"{self._name}.{next(self._writers)}"
         return Turn(writer, next(self._numbers))
@@ -46,10 +50,10 @@ class Lanes:
         """A word that never recurs."""
         return f"{self._name}..{next(self._numbers)}"
 
-    def give_back(self, turn: Turn) -> None:
+    def give_back(self, key: str, turn: Turn) -> None:
         """The write has ended, well or not."""
         if turn.writer.startswith(self._name):
-            self._free.append(turn.writer)
+            self._free[hash(key) % SHELVES].append(turn.writer)
 
 
 _ALL: WeakSet[Lanes] = WeakSet()

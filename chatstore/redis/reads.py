@@ -71,8 +71,7 @@ class Reads(Asking):
         header = self._header(key, members[-1])
         end = len(members) - (2 if layout.has_metadata(members) else 1)
         start = end - min(last, header.held)
-        pairs = zip(members[start:end], scores[start:end])
-        return [layout.row(header.incarnation, member, score) for member, score in pairs]
+        return layout.rows(header.incarnation, members[start:end], scores[start:end])
 
     def read_after(self, op: ops.ReadAfter) -> Plan[list[Row]]:
         """Carry out `ReadAfter`."""
@@ -206,4 +205,4 @@ class Reads(Asking):
 
 def _rows(reply: Sequence[str | bytes]) -> list[Row]:
     flat = layout.texts(reply)
-    return layout.rows(flat[0], flat[1:]) if flat else []
+    return layout.rows(flat[0], flat[1::2], flat[2::2]) if flat else []

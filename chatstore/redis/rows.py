@@ -40,10 +40,9 @@ def text(reply: str | bytes) -> str:
 
 
 def texts(replies: Sequence[str | bytes]) -> Sequence[str]:
-    """Replies, whatever `decode_responses` is; none of them holds a line break."""
+    """Replies, whatever `decode_responses` is."""
     if replies and isinstance(replies[0], bytes):
-        # One call for all is several times faster than one for each.
-        return b"\n".join(replies).decode("utf-8", "surrogateescape").split("\n")  # type: ignore[arg-type]
+        return [reply.decode("utf-8", "surrogateescape") for reply in replies]  # type: ignore[union-attr]
     return replies  # type: ignore[return-value]
 
 
@@ -98,27 +97,34 @@ def pairs(reply: Sequence[Any]) -> list[tuple[str, int]]:
 
 def row(incarnation: str, member: str, score: str | float) -> Row:
     """The row of a message's member and score."""
-    head, id, format, role, kind, calls, created_at, payload = member.split("|", 7)
-    if "\\" in member[: len(member) - len(payload)]:
-        id, format, role, kind, calls = map(unescape, (id, format, role, kind, calls))
-    return Row(
-        incarnation,
-        int(score),
-        int(head[1:]),
-        id or None,
-        format,
-        payload,
-        role,
-        kind or None,
-        calls or None,
-        head[0] == "-",
-        int(created_at),
-    )
+    return rows(incarnation, (member,), (score,))[0]
 
 
-def rows(incarnation: str, flat: Sequence[str]) -> list[Row]:
-    """The rows of members and scores in turn."""
-    return [row(incarnation, *pair) for pair in zip(flat[::2], flat[1::2])]
+def rows(
+    incarnation: str, members: Iterable[str], scores: Iterable[str | bytes | float]
+) -> list[Row]:
+    """The rows of members and their scores."""
+    found = []
+    for member, score in zip(members, scores):
+        head, id, format, role, kind, calls, created_at, payload = member.split("|", 7)
+        if "\\" in member[: len(member) - len(payload)]:
+            id, format, role, kind, calls = map(unescape, (id, format, role, kind, calls))
+        fields = (
+            incarnation,
+            int(score),
+            int(head[1:]),
+            id or None,
+            format,
+            payload,
+            role,
+            kind or None,
+            calls or None,
+            head[0] == "-",
+            int(created_at),
+        )
+        # A third of the time of a row is Row's own __new__.
+        found.append(tuple.__new__(Row, fields))
+    return found
 
 
 _HEADER = re.compile(

@@ -148,7 +148,7 @@ def _result_rows(result: str) -> list[Row]:
     if not result.startswith("rows|"):
         return []
     first, *flat = result.split("\n")
-    return layout.rows(first.removeprefix("rows|"), flat)
+    return layout.rows(first.removeprefix("rows|"), flat[::2], flat[1::2])
 
 
 def _expected(expected: Expected) -> str:

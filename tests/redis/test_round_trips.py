@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+import redis
 
 from chatstore import ChatMessage, ChatStore
 from tests.redis.given import FACES, KEY, calls, opened, say
@@ -119,6 +120,36 @@ def test_a_listing_brings_no_message_along(redis_server: RedisServer, redis_url:
         before = raw.info("stats")["total_net_output_bytes"]
         assert len(store.get_conversations()) == 10
         assert raw.info("stats")["total_net_output_bytes"] - before < 100_000
+
+
+def test_tasks_with_a_conversation_each_need_no_memory_of_writers(
+    redis_server: RedisServer, redis_url: str
+) -> None:
+    """The header tells what was written last, as long as the same writer comes again."""
+    import asyncio
+    import random
+
+    from chatstore import AsyncRedisChatStore
+    from chatstore.redis.lanes import SHELVES
+
+    shelves: dict[int, str] = {}
+    for number in range(1000):
+        shelves.setdefault(hash(f"user{number}") % SHELVES, f"user{number}")
+    keys = list(shelves.values())[:20]
+
+    async def main(raw: redis.Redis) -> None:
+        async with AsyncRedisChatStore(redis_url) as store:
+            for turn in range(4):
+                random.shuffle(keys)
+                if turn == 1:
+                    raw.config_resetstat()
+                await asyncio.gather(*(store.add_message(key, ChatMessage("x")) for key in keys))
+
+    with redis_server.client() as raw:
+        asyncio.run(main(raw))
+        ran = calls(raw.info("commandstats"))
+        assert ran["evalsha"] == 60
+        assert not {"hget", "hset"} & set(ran)
 
 
 def test_no_call_looks_at_a_whole_conversation(redis_server: RedisServer, redis_url: str) -> None:
