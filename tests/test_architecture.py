@@ -39,6 +39,7 @@ OUTSIDE = {
     "alembic": {"sql"},
     "psycopg": {"sql"},
     "redis": {"redis", "cli"},
+    "hiredis": {"redis"},
     "rich": {"cli"},
     "tiktoken": {"memory"},
     "agents": {"adapters"},
