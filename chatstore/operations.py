@@ -11,12 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from chatstore import json_text
 from chatstore.arguments import Expected, Window
-from chatstore.records import CheckReport, Conversation, Draft, Row, Status
+from chatstore.records import CheckReport, Conversation, Draft, Row, State, StateDraft, Status
 
 T_co = TypeVar("T_co", covariant=True)
 
 Order = Literal["updated", "key"]
+
+ENTRIES = "pydantic_ai"
+"""The format whose messages are found by their ids alone."""
+
+
+def quoted_entry(id: str) -> str:
+    """An id as it stands in the JSON text of what a conversation has left."""
+    return f'"entry":{json_text.quote(id)}'
 
 
 class Operation(Generic[T_co]):
@@ -89,7 +98,8 @@ class DeleteAt(Operation[Row | None]):
 class Delete(Operation[list[Row] | None]):
     """Remove all messages, or those of a status; their rows, oldest first.
 
-    `None` if there is no conversation. If no message is left, the conversation goes.
+    `None` if there is no conversation. If no message is left, the conversation goes. A state
+    without messages goes, too, unless a status is given.
     """
 
     key: str
@@ -200,9 +210,60 @@ class Copy(Operation[int]):
 
 @dataclass(slots=True)
 class Erase(Operation[bool]):
-    """Remove a conversation and make its text gone from the files; whether it existed."""
+    """Remove a conversation, and a state, and make the text gone; whether any existed."""
 
     key: str
+
+
+@dataclass(slots=True)
+class ReadState(Operation[State | None]):
+    """What an adapter keeps beside a conversation; `None`: neither that nor a conversation."""
+
+    key: str
+
+
+@dataclass(slots=True)
+class ListStates(Operation[list[State]]):
+    """The states of a scope, or all, newest `updated_at` first."""
+
+    scope: str | None
+    limit: int | None
+
+
+@dataclass(slots=True)
+class WriteState(Operation[str]):
+    """Write a state and messages together; the state's new revision.
+
+    The drafts come behind all others, as in `Append`; with `replace` they take the place of all
+    messages, and without drafts the conversation goes, but the state stays. The conversation's
+    ttl is restarted, and is the state's own while there are no messages.
+
+    `expected` is a revision of the state; `ABSENT`: neither a state nor a conversation.
+    """
+
+    key: str
+    state: StateDraft
+    drafts: Sequence[Draft]
+    replace: bool
+    expected: Expected
+
+
+@dataclass(slots=True)
+class DeleteState(Operation[bool]):
+    """Remove a state with its conversation; whether there was one. `expected` as in `WriteState`.
+
+    Where there are no messages, this is what `Delete` cannot expect anything of.
+    """
+
+    key: str
+    expected: Expected
+
+
+@dataclass(slots=True)
+class FindEntry(Operation[str | None]):
+    """The key of a conversation that holds a message of Pydantic AI under an id, or left it."""
+
+    id: str
 
 
 @dataclass(slots=True)

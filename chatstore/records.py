@@ -117,6 +117,52 @@ class Conversation:
     revision: str
 
 
+class StateDraft(NamedTuple):
+    """What an adapter keeps beside a conversation, on its way into a store.
+
+    Attributes:
+        body: JSON text, ASCII only.
+        parted: The messages that the conversation has left, as JSON text, ASCII only; `""` if
+            there are none, and `None` to keep what is stored.
+        scope: What states are listed by; `None` for none.
+        updated_at: When it changed, by the adapter's clock, in microseconds since 1970.
+    """
+
+    body: str
+    parted: str | None
+    scope: str | None
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an adapter keeps beside a conversation, and where the conversation is.
+
+    It may exist without messages, and then there is no conversation. With them it goes when they
+    go: it is deleted, erased and expires with the conversation.
+
+    Attributes:
+        key: The string that names the conversation.
+        body: As it was written; `None`: there is a conversation, and nothing beside it.
+        parted: As it was written; `""`: nothing.
+        scope: As it was written.
+        updated_at: As it was written; of a conversation with nothing beside it, its own.
+        revision: An opaque token that changes with every change of the state or of the
+            conversation, and never recurs. While there are messages, it is the conversation's.
+        changed: Whether the conversation has changed since the state was written.
+        head: The record id of the newest message; `None`: there are no messages.
+    """
+
+    key: str
+    body: str | None
+    parted: str
+    scope: str | None
+    updated_at: int
+    revision: str
+    changed: bool
+    head: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class CheckReport:
     """What `check()` found.

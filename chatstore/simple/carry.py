@@ -8,6 +8,7 @@ from chatstore import clock, codec, errors
 from chatstore import operations as ops
 from chatstore.arguments import Expected, Window
 from chatstore.records import CheckReport, Conversation, Draft, Row
+from chatstore.simple import states
 from chatstore.simple.conversation import Held
 from chatstore.simple.shelf import Shelf
 
@@ -81,6 +82,8 @@ def delete(shelf: Shelf, op: ops.Delete) -> list[Row] | None:
     """Carry out `Delete`."""
     held = shelf.find(op.key, op.expected)
     if held is None:
+        if op.status is None:
+            shelf.drop(op.key)
         return None
     held.rows, gone = held.without(op.status)
     if gone:
@@ -170,6 +173,7 @@ def set_ttl(shelf: Shelf, op: ops.SetTTL) -> bool:
 def purge_expired(shelf: Shelf, _: ops.PurgeExpired) -> int:
     """Carry out `PurgeExpired`."""
     before = len(shelf.held)
+    states.purge(shelf)
     shelf.held = {held.key: held for held in shelf.live()}
     return before - len(shelf.held)
 
@@ -193,8 +197,8 @@ def copy(shelf: Shelf, op: ops.Copy) -> int:
 
 def erase(shelf: Shelf, op: ops.Erase) -> bool:
     """Carry out `Erase`."""
-    existed = shelf.find(op.key) is not None
-    shelf.held.pop(op.key, None)  # what has expired is absent, but its text is not yet gone
+    existed = states.state_of(shelf, op.key) is not None
+    shelf.drop(op.key)  # what has expired is absent, but its text is not yet gone
     return existed
 
 
@@ -203,6 +207,8 @@ def check(shelf: Shelf, _: ops.Check) -> CheckReport:
     live = shelf.live()
     rows = [(held.key, row) for held in live for row in held.rows]
     problems = [fault for key, row in rows for fault in codec.faults(key, row)]
+    for key, kept in sorted(shelf.beside.items()):
+        problems += codec.state_faults(key, kept.draft.body, kept.draft.parted)
     return CheckReport(len(live), len(rows), problems)
 
 
@@ -225,5 +231,10 @@ CARRY_OUT: dict[type[ops.Operation[Any]], Callable[[Shelf, Any], Any]] = {
     ops.PurgeExpired: purge_expired,
     ops.Copy: copy,
     ops.Erase: erase,
+    ops.ReadState: states.read_state,
+    ops.ListStates: states.list_states,
+    ops.WriteState: states.write_state,
+    ops.DeleteState: states.delete_state,
+    ops.FindEntry: states.find_entry,
     ops.Check: check,
 }

@@ -3,14 +3,19 @@
 from chatstore import clock, errors
 from chatstore.arguments import ABSENT, Expected
 from chatstore.simple.conversation import Held
+from chatstore.simple.states import Beside
 
 
 class Shelf:
-    """The conversations of one store; `ttl` is that of new ones, in microseconds."""
+    """The conversations of one store; `ttl` is that of new ones, in microseconds.
+
+    `beside` is what adapters keep, for keys with messages and without; see `states`.
+    """
 
     def __init__(self, ttl: int | None) -> None:
         self.ttl = ttl
         self.held: dict[str, Held] = {}
+        self.beside: dict[str, Beside] = {}
         self._incarnations = 0
 
     def find(self, key: str, expected: Expected = None) -> Held | None:
@@ -28,17 +33,29 @@ class Shelf:
 
     def new(self, key: str) -> Held:
         """A conversation that is not kept yet."""
-        self._incarnations += 1
         now = clock.now()
-        return Held(key, self._incarnations, self.ttl, now, now)
+        return Held(key, self.incarnation(), self.ttl, now, now)
+
+    def incarnation(self) -> int:
+        """A number that never recurs."""
+        self._incarnations += 1
+        return self._incarnations
 
     def keep(self, held: Held) -> None:
         """Note a write; without messages the conversation goes."""
         held.touched(clock.now())
         if held.rows:
+            old = self.held.get(held.key)
+            if old is not None and old.incarnation != held.incarnation:
+                self.drop(held.key)  # it had expired, and so had what was beside it
             self.held[held.key] = held
         else:
-            self.held.pop(held.key, None)
+            self.drop(held.key)
+
+    def drop(self, key: str) -> None:
+        """Forget a conversation, and what is beside it."""
+        self.held.pop(key, None)
+        self.beside.pop(key, None)
 
     def live(self, prefix: str = "") -> list[Held]:
         """The live conversations whose keys have a prefix, by key."""

@@ -119,6 +119,7 @@ class SimpleChatStore(ChatStore):
         with self._lock:
             self._check_open()
             changed = copy.copy(self._shelf)
+            changed.beside = dict(changed.beside)
             appends = on_conflict == "append"
             changed.held = copy.deepcopy(changed.held) if appends else dict(changed.held)
             with closing(stream()) as conversations:

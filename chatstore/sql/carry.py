@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chatstore import operations as ops
-from chatstore.sql import checking, reading, upkeep, writing
+from chatstore.sql import checking, reading, states, upkeep, writing
 from chatstore.sql.turn import Turn
 
 _Carry = Callable[[Turn, Any], Any]
@@ -16,6 +16,9 @@ READS: dict[type[ops.Operation[Any]], _Carry] = {
     ops.ListKeys: reading.list_keys,
     ops.ListConversations: reading.list_conversations,
     ops.Describe: reading.describe,
+    ops.ReadState: states.read_state,
+    ops.ListStates: states.list_states,
+    ops.FindEntry: states.find_entry,
     ops.Check: lambda turn, _: checking.check(turn),
 }
 
@@ -29,6 +32,8 @@ WRITES: dict[type[ops.Operation[Any]], _Carry] = {
     ops.Archive: writing.archive,
     ops.SetMetadata: writing.set_metadata,
     ops.SetTTL: writing.set_ttl,
+    ops.WriteState: states.write_state,
+    ops.DeleteState: states.delete_state,
     ops.Copy: upkeep.copy,
     ops.PurgeExpired: lambda turn, _: upkeep.purge(turn),
     ops.Erase: upkeep.remove,

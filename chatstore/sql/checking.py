@@ -22,6 +22,7 @@ def check(turn: Turn) -> CheckReport:
         messages += held.count
         problems += _as_far_as_readable(f"{key!r}", _conversation(turn, key, held))
     problems += _as_far_as_readable("messages", _orphans(turn))
+    problems += _as_far_as_readable("states", _states(turn))
     return CheckReport(conversations, messages, problems)
 
 
@@ -38,6 +39,11 @@ def _orphans(turn: Turn) -> Iterator[str]:
     (lost,) = turn.row(turn.sql.orphans)
     if lost:
         yield f"{lost} messages belong to no conversation"
+
+
+def _states(turn: Turn) -> Iterator[str]:
+    for key, body, parted in turn.rows(turn.sql.all_states, namespace=turn.namespace):
+        yield from codec.state_faults(key, body, parted)
 
 
 def _database(turn: Turn) -> Iterator[str]:

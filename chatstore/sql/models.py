@@ -12,6 +12,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -102,6 +103,14 @@ Index(
 )
 
 
+Index(
+    "ix_chatstore_message_entry",
+    Message.id,
+    sqlite_where=text("format = 'pydantic_ai' AND id IS NOT NULL"),
+    postgresql_where=text("format = 'pydantic_ai' AND id IS NOT NULL"),
+)
+
+
 class Block(Base):
     """A block of ordinals that holds other messages than appending alone would have put there.
 
@@ -115,3 +124,51 @@ class Block(Base):
     )
     block: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     delta: Mapped[int] = mapped_column(BigInteger)
+
+
+class State(Base):
+    """What an adapter keeps beside a conversation, or where there are no messages.
+
+    It is found by its key. Written beside a conversation, it also goes with that one's row; else
+    by its own ttl. A conversation that others began since adopts it, unless it had expired then.
+    """
+
+    __tablename__ = "chatstore_state"
+    __table_args__ = (
+        UniqueConstraint("namespace", "key", name="uq_chatstore_state_key"),
+        Index("ix_chatstore_state_updated", "namespace", "updated_at", "key"),
+        Index("ix_chatstore_state_scope", "namespace", "scope", "updated_at", "key"),
+        # Ids are never given out twice, so that no revision recurs.
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True, autoincrement=True)
+    namespace: Mapped[str] = mapped_column(_Ordered)
+    key: Mapped[str] = mapped_column(_Ordered)
+    conversation_id: Mapped[int | None] = mapped_column(
+        _Id, ForeignKey(Conversation.id, ondelete="CASCADE")
+    )
+    """The conversation that it was written beside; `None`: there was none."""
+    seen: Mapped[int | None] = mapped_column(BigInteger)
+    """The revision of that conversation then."""
+    revision: Mapped[int] = mapped_column(BigInteger)
+    scope: Mapped[str | None] = mapped_column(_Ordered)
+    body: Mapped[str] = mapped_column(Text)
+    parted: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[int] = mapped_column(BigInteger)
+    ttl: Mapped[int | None] = mapped_column(BigInteger)
+    expires_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+Index(
+    "ix_chatstore_state_conversation",
+    State.conversation_id,
+    sqlite_where=State.conversation_id.is_not(None),
+    postgresql_where=State.conversation_id.is_not(None),
+)
+Index(
+    "ix_chatstore_state_expires",
+    State.expires_at,
+    sqlite_where=State.expires_at.is_not(None),
+    postgresql_where=State.expires_at.is_not(None),
+)

@@ -5,8 +5,7 @@ A statement is named for what it does, and its parameters for what they are; tho
 fastest. Reading statements result in rows in the order of `chatstore.records.Row`.
 """
 
-from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -23,11 +22,12 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
 from chatstore import records
+from chatstore.sql.compiled import sql as _sql
 from chatstore.sql.models import GAP, Block, Conversation, Message
+from chatstore.sql.state_statements import StateStatements
 
 C, M, B = Conversation, Message, Block
 
@@ -94,30 +94,8 @@ def _down(rows: Select[Any], limit: Any = None, skip: Any = _ZERO) -> Select[Any
     return rows.order_by(M.ordinal.desc()).limit(_p("n") if limit is None else limit).offset(skip)
 
 
-def _sql(
-    build: Callable[["Statements"], ClauseElement], *, positional: bool = False
-) -> "cached_property[str]":
-    return cached_property(lambda self: self.compile(build(self), positional=positional))
-
-
-class Statements:
+class Statements(StateStatements):
     """The SQL of one dialect, as text."""
-
-    def __init__(self, dialect: str, schema: str | None) -> None:
-        self.dialect = dialect
-        self.insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-        self._dialect = sqlite.dialect if dialect == "sqlite" else postgresql.dialect
-        self._styles = ("named", "qmark") if dialect == "sqlite" else ("pyformat", "format")
-        self._schema = schema
-
-    def compile(self, statement: ClauseElement, *, positional: bool = False) -> str:
-        """The statement as text."""
-        options: dict[str, Any] = {}
-        if self._schema is not None:
-            options["schema_translate_map"] = {None: self._schema}
-            options["render_schema_translate"] = True
-        dialect = self._dialect(paramstyle=self._styles[positional])
-        return str(statement.compile(dialect=dialect, **options))
 
     # Appending: the conversation's row is the lock, and gives out ordinals and serials.
 

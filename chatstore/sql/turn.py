@@ -153,7 +153,9 @@ class Turn:
             {"conversation_id": here, "ordinal": EVERYTHING, "base": EVERYTHING}
             for here in conversation_ids
         ]
-        for statement in ("delete_before", "delete_blocks", "delete_conversation"):
+        # A state by its key: messages may have come to one that had none.
+        statements = ("delete_before", "delete_blocks", "delete_state_of", "delete_conversation")
+        for statement in statements:
             self.many(getattr(self.sql, statement), rows)
 
 

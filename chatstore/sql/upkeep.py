@@ -2,6 +2,7 @@
 
 from chatstore import errors
 from chatstore import operations as ops
+from chatstore.sql import states
 from chatstore.sql.turn import Turn
 
 PURGE_BATCH = 100
@@ -30,6 +31,7 @@ def purge(turn: Turn) -> int:
     """Free some expired conversations; how many."""
     expired = turn.rows(turn.sql.expired, namespace=turn.namespace, now=turn.now, n=PURGE_BATCH)
     turn.remove(*(row[0] for row in expired))
+    turn.run(turn.sql.purge_states, namespace=turn.namespace, now=turn.now)
     return len(expired)
 
 
@@ -37,6 +39,8 @@ def remove(turn: Turn, op: ops.Erase) -> bool:
     """The part of `ops.Erase` that is a transaction."""
     held = turn.lock(op.key)
     if held is None:
-        return False
+        stored = states.find(turn, op.key)
+        turn.run(turn.sql.delete_state, namespace=turn.namespace, key=op.key)
+        return stored is not None
     turn.remove(held.conversation_id)
     return True

@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from chatstore.sql.conn import Conn
     from chatstore.sql.engine import Database
 
-REVISIONS = ("0001_messages", "0002_spaced_ordinals")
+REVISIONS = ("0001_messages", "0002_spaced_ordinals", "0003_adapter_state")
 """All of them in their order, so that they are known without Alembic. A test compares."""
 
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "chatstore_alembic_version"
-TABLES = ("chatstore_conversation", "chatstore_message", "chatstore_block")
+TABLES = (
+    *("chatstore_conversation", "chatstore_message", "chatstore_block"),
+    "chatstore_state",
+)
 
 # It stands in statements, where no parameter can.
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")

@@ -235,6 +235,8 @@ def delete(turn: Turn, op: ops.Delete) -> list[Row] | None:
     """`ops.Delete`."""
     held = turn.lock(op.key, op.expected)
     if held is None:
+        if op.status is None:
+            turn.run(turn.sql.delete_state, namespace=turn.namespace, key=op.key)
         return None
     if op.status is not None and _others(held, op.status):
         removed = _remove_of_status(turn, held, op.status)

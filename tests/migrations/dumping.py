@@ -17,14 +17,20 @@ from alembic import command
 from alembic.config import Config
 
 from chatstore import ChatMessage, SQLChatStore
+from chatstore import operations as ops
+from chatstore.records import StateDraft
 from chatstore.sql import schema
 from chatstore.sql.engine import open_database
 from tests.migrations.nasty import START, talks
-from tests.migrations.support import DUMPS, FIRST, INI, SECOND, opened
+from tests.migrations.support import DUMPS, FIRST, INI, SECOND, THIRD, opened
 
 _TABLES = {
     FIRST: ("chatstore_conversation", "chatstore_message"),
     SECOND: ("chatstore_conversation", "chatstore_message", "chatstore_block"),
+    THIRD: (
+        *("chatstore_conversation", "chatstore_message", "chatstore_block"),
+        "chatstore_state",
+    ),
 }
 
 
@@ -32,8 +38,10 @@ def main(revision: str) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "chat.db"
         made_first(path)
-        if revision == SECOND:
+        if revision != FIRST:
             edited_second(path)
+        if revision == THIRD:
+            with_states(path)
         DUMPS.mkdir(exist_ok=True)
         with opened(path) as conn:
             dump = "\n".join(conn.iterdump()) + "\n"
@@ -80,6 +88,16 @@ def edited_second(path: Path) -> None:
         store.set_metadata("tools", {"edited": True})
 
 
+def with_states(path: Path) -> None:
+    """As the third version left it: with states beside conversations, and without messages."""
+    state = StateDraft('{"text":"\\u0000 \\ud83d"}', '[{"entry":"left"}]', "Zürich 🌍", START)
+    with SQLChatStore(path, backup=False) as store:
+        for key in ("tools", "long", "begun"):
+            store._execute(ops.WriteState(key, state, [], False, None))
+        store.archive_messages("long", 1)
+        store._execute(ops.WriteState("empty", state._replace(scope=None), [], False, None))
+
+
 def _ddl(revision: str) -> str:
     text = io.StringIO()
     config = Config(INI, output_buffer=text, stdout=io.StringIO())
@@ -102,6 +120,8 @@ def _rows(conn: sqlite3.Connection, revision: str) -> Iterator[str]:
             )
             yield f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values});"
     yield "SELECT setval('chatstore_conversation_id_seq', 77);"
+    if revision == THIRD:
+        yield "SELECT setval('chatstore_state_id_seq', (SELECT max(id) FROM chatstore_state));"
 
 
 def _literal(value: object) -> str:

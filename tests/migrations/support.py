@@ -10,7 +10,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 INI = ROOT / "alembic.ini"
 DUMPS = Path(__file__).parent / "dumps"
-FIRST, SECOND = "0001_messages", "0002_spaced_ordinals"
+FIRST, SECOND, THIRD = "0001_messages", "0002_spaced_ordinals", "0003_adapter_state"
+HEAD = THIRD
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 

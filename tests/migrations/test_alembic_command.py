@@ -18,9 +18,9 @@ from chatstore.sql import schema
 from tests.migrations.conftest import Open
 from tests.migrations.support import (
     FIRST,
+    HEAD,
     INI,
     ROOT,
-    SECOND,
     contents,
     digest,
     master,
@@ -77,10 +77,10 @@ def test_a_new_file_is_as_the_library_makes_it(path: Path, open_: Open) -> None:
 def test_data_goes_up_and_down(old: Path) -> None:
     before, url = contents(old), f"sqlite:///{old}"
     alembic("upgrade", "head", url=url)
-    assert (contents(old), version(old), sound(old)) == (before, SECOND, True)
+    assert (contents(old), version(old), sound(old)) == (before, HEAD, True)
     assert "No new upgrade operations detected" in spawned("check", url=url)
-    assert f"{SECOND} (head)" in spawned("current", url=url)
-    alembic("downgrade", "-1", url=url)
+    assert f"{HEAD} (head)" in spawned("current", url=url)
+    alembic("downgrade", "-2", url=url)
     assert (contents(old), version(old), sound(old)) == (before, FIRST, True)
 
 
@@ -122,17 +122,17 @@ def test_a_new_revision_has_the_form(tmp_path: Path, open_: Open) -> None:
         conn.execute("CREATE TABLE invoice (id INTEGER PRIMARY KEY)")
         conn.execute("DROP TABLE chatstore_block")
     spawned("revision", "--autogenerate", "-m", "Bring the blocks back!", ini=ini, url=url)
-    made = tmp_path / "migrations" / "versions" / "0003_bring_the_blocks_back.py"
+    made = tmp_path / "migrations" / "versions" / "0004_bring_the_blocks_back.py"
     source = made.read_text("utf-8")
     assert 'def upgrade(op: "Operations") -> None:' in source
     assert "op.create_table('chatstore_block'" in source
     assert "invoice" not in source
     assert "chatstore_alembic_version" not in source
     told = spawned("upgrade", "head", ini=ini, url=url, fails=True)
-    assert "add '0003_bring_the_blocks_back' to REVISIONS in chatstore/sql/versions.py" in told
+    assert "add '0004_bring_the_blocks_back' to REVISIONS in chatstore/sql/versions.py" in told
     known = tmp_path / "chatstore" / "sql" / "versions.py"
     text = known.read_text("utf-8")
-    known.write_text(text.replace(f'"{SECOND}")', f'"{SECOND}", "{made.stem}")'), "utf-8")
+    known.write_text(text.replace(f'"{HEAD}")', f'"{HEAD}", "{made.stem}")'), "utf-8")
     spawned("upgrade", "head", ini=ini, url=url)
     assert version(tmp_path / "chat.db") == made.stem
     assert "No new upgrade operations" in spawned("check", ini=ini, url=url)
@@ -140,7 +140,7 @@ def test_a_new_revision_has_the_form(tmp_path: Path, open_: Open) -> None:
 
 def test_sql_for_postgresql_is_written_without_a_server() -> None:
     sql = spawned("upgrade", "head", "--sql", url="postgresql://u:p%40ss@nowhere/chat")
-    assert sql.count("CREATE TABLE") == 4
+    assert sql.count("CREATE TABLE") == 5
     assert "COMMIT;" in sql
     assert "p%40ss" not in sql
     told = alembic("upgrade", "head", "--sql", url="sqlite:///x.db", fails=True)

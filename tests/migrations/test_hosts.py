@@ -12,7 +12,7 @@ from alembic.util import CommandError
 
 from chatstore import ChatMessage, SQLChatStore
 from chatstore.sql.host import include_name, include_object
-from tests.migrations.support import FIRST, SECOND, contents, load, master, opened, version
+from tests.migrations.support import FIRST, HEAD, contents, load, master, opened, version
 
 ENV = """
 import sqlalchemy as sa
@@ -171,7 +171,7 @@ def test_a_store_opens_within_the_alembic_of_a_host(
     host.write(**{place: f"SQLChatStore({str(path)!r}).close()"})
     host.upgrade()
     host.is_right()
-    assert version(path) == SECOND
+    assert version(path) == HEAD
     assert [name for _, name, *_ in master(path) if "invoice" in name] == []
     assert len(contents(path)) == (13 if there == "old" else 0)
 
@@ -180,7 +180,7 @@ def test_a_store_opens_in_the_database_that_a_host_migrates(host: Host) -> None:
     host.write(before=f"SQLChatStore({str(host.path)!r}).close()")
     host.upgrade()
     host.is_right()
-    assert version(host.path) == SECOND
+    assert version(host.path) == HEAD
     with SQLChatStore(host.path) as store:
         store.add_message("k", ChatMessage("x"))
     command.downgrade(host.config, "base")

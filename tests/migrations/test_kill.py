@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.migrations.support import FIRST, ROOT, SECOND, contents, load, master, sound, version
+from tests.migrations.support import FIRST, HEAD, ROOT, contents, load, master, sound, version
 
 
 def test_of_a_new_file(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def kill_everywhere(folder: Path, old: Path | None, *options: str) -> int:
         _place(old, whole)
         assert victim.upgrade(whole, 0) == 0
         after = _state(whole)
-        assert after[0] == SECOND
+        assert after[0] == HEAD
         for statement in range(1, 200):
             path = folder / f"{statement}" / "chat.db"
             path.parent.mkdir()

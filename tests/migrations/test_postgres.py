@@ -20,7 +20,7 @@ from chatstore import (
 from chatstore.sql import schema
 from chatstore.sql.engine import Database, open_database
 from chatstore.sql.models import GAP, Base
-from tests.migrations.support import DUMPS, FIRST, SECOND, Query, contents_of
+from tests.migrations.support import DUMPS, FIRST, HEAD, Query, contents_of
 from tests.migrations.test_alembic_command import alembic, spawned
 
 
@@ -65,7 +65,7 @@ def test_nothing_is_upgraded_unless_asked(database: Database, query: Query) -> N
         schema.ensure(database)
     assert schema.current(database) == FIRST
     schema.ensure(database, upgrade=True)
-    assert schema.current(database) == SECOND
+    assert schema.current(database) == HEAD
 
 
 def test_what_was_written_is_kept(database: Database, query: Query, released: str) -> None:
@@ -73,7 +73,7 @@ def test_what_was_written_is_kept(database: Database, query: Query, released: st
     assert len(before["", "long"][-1]) > 300
     schema.upgrade(database)
     assert contents_of(query) == before
-    assert schema.downgrade(database, FIRST)[:2] == (SECOND, FIRST)
+    assert schema.downgrade(database, FIRST)[:2] == (HEAD, FIRST)
     assert contents_of(query) == before
     dense = query(
         "SELECT min(ordinal), max(ordinal) + 1 = count(*) FROM chatstore_message"
@@ -127,7 +127,7 @@ def test_schemas_are_apart(database: Database, query: Query) -> None:
     load(query, FIRST)
     before = contents_of(query)
     schema.ensure(database, upgrade=True, schema="tenant")
-    assert schema.current(database, "tenant") == SECOND
+    assert schema.current(database, "tenant") == HEAD
     assert schema.current(database) == FIRST
     assert schema.check(database, schema="tenant") == []
     assert contents_of(query) == before
@@ -195,7 +195,7 @@ def test_a_crowd_upgrades_once(
             except Exception as error:  # noqa: BLE001
                 told[repr(error)] += 1
             else:
-                told["found" if change.before == SECOND else "upgraded"] += 1
+                told["found" if change.before == HEAD else "upgraded"] += 1
 
     threads = [threading.Thread(target=one) for _ in range(8)]
     for thread in threads:
@@ -215,7 +215,7 @@ def test_alembics_command(database: Database, query: Query, postgres_url: str) -
     alembic("-x", "schema=tenant", "upgrade", "head", url=postgres_url)
     assert catalogue(query, "tenant") == catalogue(query, "public")
     alembic("downgrade", FIRST, url=postgres_url)
-    assert schema.current(database, "tenant") == SECOND
+    assert schema.current(database, "tenant") == HEAD
     assert schema.current(database) == FIRST
     assert contents_of(query) == before
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.migrations.support import FIRST, ROOT, SECOND, contents, load, sound, version
+from tests.migrations.support import FIRST, HEAD, ROOT, contents, load, sound, version
 
 CROWD = 8
 RAN = threading.local()
@@ -35,7 +35,7 @@ def test_threads_on_files_of_their_own(tmp_path: Path) -> None:
     [told] = run("files", [tmp_path / "many"])
     assert told == {"upgraded": CROWD}
     for n in range(CROWD):
-        assert version(tmp_path / "many" / f"{n}.db") == SECOND
+        assert version(tmp_path / "many" / f"{n}.db") == HEAD
         assert sound(tmp_path / "many" / f"{n}.db")
 
 
@@ -48,7 +48,7 @@ def race(folder: Path, crowd: str, there: str, rounds: int) -> None:
     before = contents(paths[0]) if there == "old" else {}
     for path, told in zip(paths, run(crowd, paths), strict=True):
         assert told == {"upgraded": 1, "found": CROWD - 1}, path
-        assert (version(path), contents(path), sound(path)) == (SECOND, before, True)
+        assert (version(path), contents(path), sound(path)) == (HEAD, before, True)
 
 
 def run(crowd: str, paths: list[Path]) -> list[dict[str, int]]:

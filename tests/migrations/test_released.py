@@ -6,10 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from chatstore import ChatMessage, SQLChatStore, UndecodableMessage
+from chatstore import operations as ops
 from chatstore.sql import schema
 from chatstore.sql.models import GAP
 from tests.migrations.conftest import Open
-from tests.migrations.support import DUMPS, FIRST, SECOND, contents, load, master, opened, sound
+from tests.migrations.support import (
+    DUMPS,
+    FIRST,
+    HEAD,
+    THIRD,
+    contents,
+    load,
+    master,
+    opened,
+    sound,
+)
 
 
 def test_every_revision_has_its_dumps() -> None:
@@ -65,6 +76,22 @@ def test_text_survives(released: Path) -> None:
         assert [m.content for m in store.get_messages("long")] == ["the same key elsewhere"]
 
 
+def test_states_survive(path: Path) -> None:
+    text = '{"text":"\\u0000 \\ud83d"}'
+    with SQLChatStore(load(THIRD, path)) as store:
+        found = {state.key: state for state in store._execute(ops.ListStates(None, None))}
+        assert sorted(found) == ["begun", "empty", "long", "tools"]
+        assert {state.body for state in found.values()} == {text}
+        assert {state.parted for state in found.values()} == {'[{"entry":"left"}]'}
+        assert {key for key, state in found.items() if state.changed} == {"long"}
+        assert {key for key, state in found.items() if state.head} == {"long", "tools"}
+        listed = store._execute(ops.ListStates("Zürich 🌍", None))
+        assert [state.key for state in listed] == ["tools", "long", "begun"]
+        for key in found:
+            store.erase(key)
+        assert store._execute(ops.ListStates(None, None)) == []
+
+
 def test_counters_of_the_upgraded(old: Path) -> None:
     SQLChatStore(old).close()
     with opened(old) as conn:
@@ -112,7 +139,7 @@ def test_down_and_up_again_is_equal(released: Path, open_: Open, tmp_path: Path)
     schema.upgrade(database)
     head = master(released)
     change = schema.downgrade(database, FIRST)
-    assert change[:2] == (SECOND, FIRST)
+    assert change[:2] == (HEAD, FIRST)
     assert contents(released) == before
     with opened(released) as conn:
         for here, count in conn.execute("SELECT id, count FROM chatstore_conversation").fetchall():

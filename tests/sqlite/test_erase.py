@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from chatstore import ChatMessage, StoreBusyError, open_store
+from chatstore import operations as ops
+from chatstore.records import Draft, StateDraft
 from chatstore.store import ChatStore
 from tests.sqlite.history import open_raw
 from tests.sqlite.processes import in_process, processes
@@ -58,6 +60,22 @@ def test_no_byte_is_left(tmp_path: Path, durability: Any) -> None:
         assert store.check().ok
         assert store.count_messages("other") == 41
     assert traces(tmp_path) == {}
+
+
+@pytest.mark.parametrize("messages", [2, 0])
+def test_no_byte_of_a_state_is_left(tmp_path: Path, messages: int) -> None:
+    """Nor of the branches that a conversation left, once or now."""
+    payload = f'{{"role":"user","additional_kwargs":{{}},"blocks":[],"x":"{MARKER}"}}'
+    with open_store(tmp_path / "chat.db") as store:
+        for number in range(5):
+            parted = f'[{{"entry":"{MARKER}","payload":{payload}}}]' if number < 4 else '"shorter"'
+            state = StateDraft(f'"{MARKER}{"x" * 9_000}"', parted, MARKER, number)
+            drafts = [Draft(None, "chatstore", payload, "user", None, None, False, 1)] * messages
+            store._execute(ops.WriteState("k", state, drafts, True, None))
+            store.add_message("other", ChatMessage(content="innocent"))
+        assert traces(tmp_path)
+        assert store.erase("k") is True
+        assert traces(tmp_path) == {}
 
 
 def test_a_key_is_text_too(tmp_path: Path) -> None:

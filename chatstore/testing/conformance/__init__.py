@@ -13,6 +13,8 @@ from chatstore.testing.conformance.keys import KeyLimits
 from chatstore.testing.conformance.listing import Conversations, Keys
 from chatstore.testing.conformance.reading import Reading, Records, Windows
 from chatstore.testing.conformance.revisions import Expecting, Revisions
+from chatstore.testing.conformance.states import States
+from chatstore.testing.conformance.states_living import FindingEntries, StatesLiving
 from chatstore.testing.conformance.threads import Threads
 from chatstore.testing.conformance.transfers import Transfers
 from chatstore.testing.conformance.undecodable import Undecodable
@@ -64,6 +66,9 @@ class StoreTests:
     TestPrivacy = Privacy
     TestThreads = Threads
     TestTransfers = Transfers
+    TestStates = States
+    TestStatesLiving = StatesLiving
+    TestFindingEntries = FindingEntries
 
 
 class DurableTests:
