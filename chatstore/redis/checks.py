@@ -17,12 +17,14 @@ class Whole:
     rows: list[Row]
     ids: dict[str, int]
     strange: int
+    state: tuple[str, str]
 
     @classmethod
     def read(cls, header: layout.Header, members: Sequence[tuple[str, int]]) -> "Whole":
         """From all members and scores, in order."""
         ids: dict[str, int] = {}
         rows, strange = [], 0
+        state = parted = ""
         for member, score in members[:-1]:
             if member[0] == "@":
                 ids[layout.unescape(member[1:])] = -score
@@ -31,10 +33,14 @@ class Whole:
                     rows.append(layout.row(header.incarnation, member, score))
                 except ValueError:
                     strange += 1
+            elif member[0] == "$":
+                state = member
+            elif member[0] == "%":
+                parted = member
             elif member[0] != "#":
                 strange += 1
         metadata = layout.metadata([member for member, _ in members[-2:]])
-        return cls(header, metadata, rows, ids, strange)
+        return cls(header, metadata, rows, ids, strange, (state, parted))
 
 
 def problems(key: str, whole: Whole, lives: int) -> list[str]:
@@ -61,6 +67,7 @@ def problems(key: str, whole: Whole, lives: int) -> list[str]:
         found.append(f"{key!r}: a message lies beyond what was given out; the next may collide")
     if any(not row.archived and row.ordinal < header.edge for row in rows):
         found.append(f"{key!r}: an active message lies among those known as archived")
+    found += state_problems(key, *whole.state)
     if whole.ids != {row.id: row.ordinal for row in rows if row.id is not None}:
         found.append(f"{key!r}: the index of ids does not fit the messages")
     if whole.strange:
@@ -69,3 +76,13 @@ def problems(key: str, whole: Whole, lives: int) -> list[str]:
         never = "never " if header.expires_at is None else ""
         found.append(f"{key!r}: it should {never}expire, but its Redis key says otherwise")
     return found
+
+
+def state_problems(key: str, state: str, parted: str) -> list[str]:
+    """What is wrong with the members that are a state."""
+    if not state:
+        return [f"{key!r}: something was left, and no state says by whom"] if parted else []
+    held = layout.beside(state)
+    if held is None:
+        return [f"{key!r}: the state beside it cannot be read"]
+    return codec.state_faults(key, held.body, parted[1:])

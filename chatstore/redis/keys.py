@@ -54,14 +54,28 @@ class Names:
             return None
         return key if key and self.conversation(key) == name else None
 
-    def pattern(self, prefix: str = "") -> str:
-        """What SCAN matches to find the conversations whose keys begin with `prefix`."""
-        return re.sub(r"([\\*?\[\]^-])", r"\\\1", self._open + quote(prefix, safe=_SAFE)) + "*}"
+    def alone(self, name: str) -> str | None:
+        """The key of a state's name, where there are no messages; `None` if it is not one."""
+        whole = name.removesuffix(":state")
+        return None if whole == name else self.key_of(whole)
+
+    def pattern(self, prefix: str = "", behind: str = "") -> str:
+        """What SCAN matches to find the conversations whose keys begin with `prefix`.
+
+        With `behind`, the names of what belongs to them, which end with it.
+        """
+        begin = self._open + quote(prefix, safe=_SAFE)
+        return re.sub(r"([\\*?\[\]^-])", r"\\\1", begin) + "*}" + behind
 
 
 def recent(name: str) -> str:
     """Where the last results of the writers of a conversation are kept, for repeated calls."""
     return f"{name}:recent"
+
+
+def beside(name: str) -> str:
+    """Where the state of a conversation is while that has no messages. The scripts have it, too."""
+    return f"{name}:state"
 
 
 def staging(name: str, token: str) -> str:

@@ -10,8 +10,7 @@ from chatstore.redis import faults
 from chatstore.redis import rows as layout
 from chatstore.redis.asking import Ask, Plan, in_us
 from chatstore.redis.keys import staging
-from chatstore.redis.reads import Reads
-from chatstore.redis.writes import Writes
+from chatstore.redis.states import States
 
 T = TypeVar("T")
 
@@ -22,7 +21,7 @@ BY_TTL = -1
 """As the moment of an expiry: a ttl from now."""
 
 
-class Plans(Writes, Reads):
+class Plans(States):
     """The plans of one store: those that write, those that read, and those that do both."""
 
     def plan(self, operation: ops.Operation[T]) -> Plan[T]:
@@ -137,5 +136,10 @@ _PLANS: dict[type[ops.Operation[Any]], Callable[[Plans, Any], Plan[Any]]] = {
     ops.PurgeExpired: Plans.purge_expired,
     ops.Copy: Plans.copy,
     ops.Erase: Plans.erase,
+    ops.ReadState: Plans.read_state,
+    ops.ListStates: Plans.list_states,
+    ops.WriteState: Plans.write_state,
+    ops.DeleteState: Plans.delete_state,
+    ops.FindEntry: Plans.find_entry,
     ops.Check: Plans.check,
 }

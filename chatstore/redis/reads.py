@@ -6,11 +6,11 @@ from typing import NamedTuple
 from chatstore import clock, errors
 from chatstore import operations as ops
 from chatstore.arguments import EVERYTHING
-from chatstore.records import CheckReport, Conversation, Row
+from chatstore.records import Conversation, Row
 from chatstore.redis import faults
 from chatstore.redis import rows as layout
 from chatstore.redis.asking import Ask, Asking, Plan, Run, Scan
-from chatstore.redis.checks import Whole, problems
+from chatstore.redis.checks import Whole
 from chatstore.redis.scripts import script
 
 BATCH = 500
@@ -183,24 +183,6 @@ class Reads(Asking):
         """Carry out `PurgeExpired`: Redis frees by itself."""
         yield from ()
         return 0
-
-    def check(self, op: ops.Check) -> Plan[CheckReport]:
-        """Carry out `Check`."""
-        conversations = messages = 0
-        found: list[str] = []
-        for key in (yield from self.keys()):
-            try:
-                whole = yield from self.whole(key)
-            except errors.SchemaTooNewError as error:
-                found.append(str(error))
-                continue
-            except errors.StoreCorruptError:
-                continue  # somebody else's
-            if whole is not None:
-                conversations, messages = conversations + 1, messages + len(whole.rows)
-                [lives] = yield Ask([("PTTL", self.names.conversation(key))], key)
-                found += problems(key, whole, int(lives))
-        return CheckReport(conversations, messages, found)
 
 
 def _rows(reply: Sequence[str | bytes]) -> list[Row]:

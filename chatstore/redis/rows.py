@@ -2,6 +2,8 @@
 
 A conversation is one sorted set. In its order it holds:
 
+- score -inf: `$…`, what an adapter keeps beside it, and `%…`, what the conversation has left, if
+  there are any; while there are no messages, they are under a name of their own;
 - negative scores: `@id`, one for each id of a caller, whose score is minus the message's ordinal;
 - positive scores: `+serial|…` an active message, `-serial|…` an archived one, by ordinal;
 - score +inf: `#…`, the metadata, if there are any, and `~cs1|…`, the header.
@@ -16,7 +18,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from math import inf
+from math import isfinite
 from typing import Any, NamedTuple
 
 from chatstore import clock
@@ -92,7 +94,7 @@ def pairs(reply: Sequence[Any]) -> list[tuple[str, int]]:
     """Members with their scores, as ZRANGE tells them; 0 for those that are infinite."""
     members, scores = parted(reply)
     floats = map(float, scores)
-    return list(zip(members, (0 if score == inf else int(score) for score in floats)))
+    return list(zip(members, (int(score) if isfinite(score) else 0 for score in floats)))
 
 
 def row(incarnation: str, member: str, score: str | float) -> Row:
@@ -222,3 +224,27 @@ def metadata(members: Sequence[str]) -> str:
 def has_metadata(members: Sequence[str]) -> bool:
     """Whether the member before a header is metadata."""
     return len(members) > 1 and members[-2].startswith("#")
+
+
+class Beside(NamedTuple):
+    """What the member of a state says; `seen` is the revision that its write led to."""
+
+    updated_at: int
+    seen: str
+    ttl: str
+    scope: str | None
+    body: str
+
+
+def beside(member: str) -> Beside | None:
+    """The state that a member is; `None`: it is none."""
+    found = re.fullmatch(r"\$(-?\d+)\|([^|]*)\|(\d*)\|(=[^|]*)?\|(.*)", member)
+    if found is None:
+        return None
+    updated_at, seen, ttl, scope, body = found.groups()
+    return Beside(int(updated_at), seen, ttl, unescape(scope[1:]) if scope else None, body)
+
+
+def scope_text(scope: str | None) -> str:
+    """A scope as it stands in a member."""
+    return "" if scope is None else f"={escape(scope)}"

@@ -25,7 +25,7 @@ class Writes(Asking):
             "append_plain",
             key,
             self._ttl,
-            _expected(op.expected),
+            expectation(op.expected),
             *map(layout.plain_text, drafts),
         )
         incarnation, serial = layout.kept(result)
@@ -40,7 +40,7 @@ class Writes(Asking):
         self, which: str, key: str, drafts: Sequence[Draft], expected: Expected, *behind: int
     ) -> Plan[tuple[list[str], int]]:
         """Append or insert; the ids of the records, and how many of the drafts are new."""
-        before = (self._ttl, _expected(expected))
+        before = (self._ttl, expectation(expected))
         rest, places = yield from self._offer(which, key, drafts, before, behind)
         incarnation, first, new = rest.split("|")
         ids = [
@@ -77,13 +77,13 @@ class Writes(Asking):
         """Carry out `Replace`."""
         sign = layout.SIGNS[op.status]
         yield from self._offer(
-            "replace", op.key, op.drafts, (self._ttl, _expected(op.expected), sign)
+            "replace", op.key, op.drafts, (self._ttl, expectation(op.expected), sign)
         )
 
     def update(self, op: ops.Update) -> Plan[Row | None]:
         """Carry out `Update`."""
         result = yield from self.write(
-            "update", op.key, _expected(op.expected), layout.draft_text(op.draft), op.idx
+            "update", op.key, expectation(op.expected), layout.draft_text(op.draft), op.idx
         )
         if result == "taken":
             raise errors.duplicate(op.key, op.draft.id)
@@ -91,18 +91,18 @@ class Writes(Asking):
 
     def delete_at(self, op: ops.DeleteAt) -> Plan[Row | None]:
         """Carry out `DeleteAt`."""
-        result = yield from self.write("delete_at", op.key, _expected(op.expected), op.idx)
+        result = yield from self.write("delete_at", op.key, expectation(op.expected), op.idx)
         return next(iter(_result_rows(result)), None)
 
     def delete(self, op: ops.Delete) -> Plan[list[Row] | None]:
         """Carry out `Delete`."""
         sign = layout.SIGNS[op.status]
-        result = yield from self.write("delete", op.key, _expected(op.expected), sign)
+        result = yield from self.write("delete", op.key, expectation(op.expected), sign)
         return None if result == "none" else _result_rows(result)
 
     def archive(self, op: ops.Archive) -> Plan[list[Row]]:
         """Carry out `Archive`."""
-        result = yield from self.write("archive", op.key, _expected(op.expected), op.n)
+        result = yield from self.write("archive", op.key, expectation(op.expected), op.n)
         return _result_rows(result)
 
     def erase(self, op: ops.Erase) -> Plan[bool]:
@@ -112,12 +112,14 @@ class Writes(Asking):
 
     def set_metadata(self, op: ops.SetMetadata) -> Plan[bool]:
         """Carry out `SetMetadata`."""
-        result = yield from self.write("set_metadata", op.key, _expected(op.expected), op.metadata)
+        result = yield from self.write(
+            "set_metadata", op.key, expectation(op.expected), op.metadata
+        )
         return result == "1"
 
     def set_ttl(self, op: ops.SetTTL) -> Plan[bool]:
         """Carry out `SetTTL`."""
-        result = yield from self.write("set_ttl", op.key, _expected(op.expected), in_us(op.ttl))
+        result = yield from self.write("set_ttl", op.key, expectation(op.expected), in_us(op.ttl))
         return result == "1"
 
 
@@ -151,7 +153,8 @@ def _result_rows(result: str) -> list[Row]:
     return layout.rows(first.removeprefix("rows|"), flat[::2], flat[1::2])
 
 
-def _expected(expected: Expected) -> str:
+def expectation(expected: Expected) -> str:
+    """What is expected, as scripts take it."""
     if expected is None:
         return ""
     if not isinstance(expected, str):

@@ -32,5 +32,6 @@ for i = OFF + 1, #ARGV do
   if not (skip and skip[i]) then flat = put(flat, c, ARGV[i], first + i - OFF - 1) end
 end
 redis.call('ZADD', key, '+inf', written(c, at), unpack(flat))
+if not c.text then adopted() end
 sealed(c)
 return result

@@ -49,7 +49,14 @@ else
     end
   end
 end
-if text then call('ZREM', key, text) end
+if text then
+  call('ZREM', key, text)
+else
+  -- As `adopted` does it.
+  local found = call('ZRANGE', key .. ':state', 0, -1)
+  for i = 1, #found do call('ZADD', key, '-inf', found[i]) end
+  if #found > 0 then call('UNLINK', key .. ':state') end
+end
 if ttl ~= '' then
   -- As `ending` has it.
   call('PEXPIREAT', key, math.floor((at + ttl + 999) / 1000))

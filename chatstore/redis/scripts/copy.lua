@@ -15,6 +15,7 @@ if count == 0 then return 'nothing' end
 local at, result = now(), string.format(DIGITS, count)
 remember(nil, ARGV[1], ARGV[2], at, result)
 redis.call('COPY', KEYS[3], key)
+redis.call('ZREMRANGEBYSCORE', key, '-inf', '-inf') -- a state is not copied
 if count < c.count then
   local first = before() + count
   local ordinal = redis.call('ZRANGE', key, first, first, 'WITHSCORES')[2]
@@ -37,5 +38,6 @@ end
 c.writer, c.number, c.result = '', '', '|'
 c.inc, c.changes, c.created = ARGV[1] .. '.' .. ARGV[2], 0, string.format(DIGITS, at)
 redis.call('ZADD', key, '+inf', written(c, at))
+adopted()
 sealed(c)
 return result

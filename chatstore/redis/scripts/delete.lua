@@ -4,8 +4,11 @@ local c = find(key)
 local done = repeated(c, ARGV[1], ARGV[2])
 if done then return done end
 if not expected(c, ARGV[3]) then return 'conflict' end
-if not c then return 'none' end
 local sign, gone = ARGV[4], nil
+if not c then
+  if sign == '' then redis.call('UNLINK', beside()) end
+  return 'none'
+end
 if sign == '' then
   local first = before()
   gone = redis.call('ZRANGE', key, first, first + c.count - 1, 'WITHSCORES')

@@ -2,8 +2,9 @@
 local c = find(key)
 local done = repeated(c, ARGV[1], ARGV[2])
 if done then return done end
+local alone = redis.call('UNLINK', beside())
 redis.call('UNLINK', key)
-local at, result = now(), c and '1' or '0'
+local at, result = now(), (c or alone > 0) and '1' or '0'
 -- What the writers did last holds text, too. That they did it stays known: a late repetition would
 -- bring a message back.
 local all = redis.call('HGETALL', recent)

@@ -72,5 +72,6 @@ redis.call(
 if string.byte(draft, 2) ~= 124 then
   redis.call('ZADD', key, string.format(DIGITS, -ordinal), '@' .. string.match(draft, '^.([^|]*)'))
 end
+if not c.text then adopted() end
 sealed(c)
 return result

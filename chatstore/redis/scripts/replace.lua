@@ -38,11 +38,17 @@ if c and sign ~= '' then
 elseif c then
   local metadata = described()
   if metadata then flat = { '+inf', metadata } end
+  local state = redis.call('ZRANGEBYSCORE', key, '-inf', '-inf')
+  for i = 1, #state do
+    flat[#flat + 1] = '-inf'
+    flat[#flat + 1] = state[i]
+  end
   redis.call('UNLINK', key)
   c.text = nil
   c.top, c.count, c.archived, c.edge = BASE - GAP, 0, 0, '0'
 else
   c = begin(ARGV[1] .. '.' .. ARGV[2], ARGV[3], at)
+  c.begins = true
 end
 c.count = c.count + new
 for i = OFF + 1, #ARGV do
@@ -52,5 +58,6 @@ for i = OFF + 1, #ARGV do
   end
 end
 redis.call('ZADD', key, '+inf', written(c, at), unpack(flat))
+if c.begins then adopted() end
 sealed(c)
 return 'kept|||'

@@ -143,6 +143,19 @@ local function described()
   if member and string.byte(member) == 35 then return member end
 end
 
+-- Where the state is while there are no messages. The name has the hash tag of the conversation's.
+local function beside()
+  return key .. ':state'
+end
+
+-- A conversation has begun: a state that was there without messages goes with it from now on.
+-- append_plain.lua does the same, without making functions.
+local function adopted()
+  local found = redis.call('ZRANGE', beside(), 0, -1)
+  for i = 1, #found do redis.call('ZADD', key, '-inf', found[i]) end
+  if #found > 0 then redis.call('UNLINK', beside()) end
+end
+
 -- The rank of the message at a Python index; nil out of range.
 local function place(c, idx)
   if idx < 0 then idx = idx + c.count end
