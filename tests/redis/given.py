@@ -7,6 +7,8 @@ from typing import Any, cast
 from redis import Redis
 
 from chatstore import AsyncRedisChatStore, ChatMessage, ChatStore, RedisChatStore
+from chatstore import operations as ops
+from chatstore.records import Draft, StateDraft
 from chatstore.testing import Blocking
 
 FACES = ["sync", "async"]
@@ -33,6 +35,13 @@ def say(*texts: str) -> list[ChatMessage]:
 
 def held(store: ChatStore, key: str = KEY) -> list[str]:
     return [message.content or "" for message in store.get_messages(key)]
+
+
+def write_state(store: ChatStore, *ids: str, replace: bool = False) -> str:
+    payload = '{"role":"user","additional_kwargs":{},"blocks":[]}'
+    drafts = [Draft(id, "chatstore", payload, "user", None, None, False, 1) for id in ids]
+    state = StateDraft('"body"', '["left"]', "scope", 1)
+    return store._execute(ops.WriteState(KEY, state, drafts, replace, None))
 
 
 def calls(info: dict[str, Any]) -> dict[str, int]:

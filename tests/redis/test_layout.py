@@ -5,11 +5,13 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis import Redis
 
-from chatstore import ChatMessage
+from chatstore import ChatMessage, StoreCorruptError
+from chatstore import operations as ops
 from chatstore.records import Draft
 from chatstore.redis import rows
-from tests.redis.given import KEY, NAME, held, opened, say
+from tests.redis.given import FACES, KEY, NAME, held, names, opened, say, write_state
 from tests.servers import RedisServer
 
 ascii_json = st.text(st.characters(min_codepoint=32, max_codepoint=126)).map(
@@ -168,3 +170,45 @@ def test_check_sees_each_kind_of_damage(redis_server: RedisServer, redis_url: st
                 raw.zremrangebyrank(NAME, -2, -2),
             )
         )
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_state_is_inside_its_conversation(redis_url: str, face: str) -> None:
+    with opened(face, redis_url, ttl=300) as store, Redis.from_url(redis_url) as raw:
+        write_state(store)
+        assert names_but_recent(raw) == [f"{NAME}:state"]
+        assert 0 < raw.pttl(f"{NAME}:state") <= 300_000
+        store.add_message(KEY, ChatMessage("a"))
+        assert names_but_recent(raw) == [NAME]
+        write_state(store, "b")
+        assert names_but_recent(raw) == [NAME]
+        found = raw.zrangebyscore(NAME, "-inf", "-inf")
+        assert [member[:1] for member in found] == [b"$", b"%"]
+        assert store.get_keys() == [KEY]
+        write_state(store, replace=True)
+        assert names_but_recent(raw) == [f"{NAME}:state"]
+        assert 0 < raw.pttl(f"{NAME}:state") <= 300_000
+        assert store.get_keys() == []
+        assert store.erase(KEY) is True
+        assert names_but_recent(raw) == []
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_a_damaged_state_is_told(redis_url: str, face: str) -> None:
+    with opened(face, redis_url) as store, Redis.from_url(redis_url) as raw:
+        write_state(store, "a")
+        assert store.check().ok
+        raw.zremrangebyscore(NAME, "-inf", "-inf")
+        raw.zadd(NAME, {"%[]": "-inf"})
+        assert "no state says by whom" in store.check().problems[0]
+        raw.zadd(NAME, {"$damaged": "-inf"})
+        assert "cannot be read" in store.check().problems[0]
+        with pytest.raises(StoreCorruptError):
+            store._execute(ops.ReadState(KEY))
+        assert held(store) == [""]
+        write_state(store, "b")
+        assert store.check().ok
+
+
+def names_but_recent(raw: Redis) -> list[str]:
+    return sorted(name.decode() for name in names(raw) if not name.endswith(b":recent"))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from chatstore import ChatMessage, ChatStore
-from tests.redis.given import FACES, KEY, NAME, held, names, opened, say
+from chatstore import operations as ops
+from tests.redis.given import FACES, KEY, NAME, held, names, opened, say, write_state
 from tests.servers import FlakyProxy, RedisServer
 from tests.servers.fixtures import Running
 
@@ -42,6 +43,10 @@ WRITES: dict[str, tuple[Callable[[ChatStore], object], object, list[str]]] = {
     "delete_status": (lambda s: s.delete_messages(KEY, status="active"), list("abcd"), []),
     "metadata": (lambda s: s.set_metadata(KEY, {"a": 1}), True, list("abcd")),
     "ttl": (lambda s: s.set_ttl(KEY, 50), True, list("abcd")),
+    "state": (lambda s: write_state(s, "e") and None, None, [*list("abcd"), ""]),
+    "states": (lambda s: write_state(s, "e", "f", replace=True) and None, None, ["", ""]),
+    "state_alone": (lambda s: write_state(s, replace=True) and None, None, []),
+    "delete_state": (lambda s: s._execute(ops.DeleteState(KEY, None)), True, []),
     "erase": (lambda s: s.erase(KEY), True, []),
     "copy": (lambda s: s.copy_conversation(KEY, "fork"), 4, list("abcd")),
 }

@@ -6,7 +6,8 @@ import pytest
 import redis
 
 from chatstore import ChatMessage, ChatStore
-from tests.redis.given import FACES, KEY, calls, opened, say
+from chatstore import operations as ops
+from tests.redis.given import FACES, KEY, calls, opened, say, write_state
 from tests.servers import FlakyProxy, RedisServer
 
 CALLS: dict[str, Callable[[ChatStore], object]] = {
@@ -33,6 +34,11 @@ CALLS: dict[str, Callable[[ChatStore], object]] = {
     "archive_messages": lambda s: s.archive_messages(KEY, 1),
     "copy_conversation": lambda s: s.copy_conversation(KEY, "fork"),
     "erase": lambda s: s.erase(KEY),
+    "read_state": lambda s: s._execute(ops.ReadState(KEY)),
+    "write_state": lambda s: write_state(s, "new"),
+    "replace_all": lambda s: write_state(s, "new", replace=True),
+    "leave_all": lambda s: write_state(s, replace=True),
+    "delete_state": lambda s: s._execute(ops.DeleteState(KEY, None)),
     "missing": lambda s: s.delete_messages("nobody"),
 }
 
