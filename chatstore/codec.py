@@ -135,16 +135,6 @@ def faults(key: str, row: Row) -> list[str]:
     return []
 
 
-def state_faults(key: str, body: str, parted: str | None) -> list[str]:
-    """What is wrong with what an adapter keeps beside a conversation, for `check()`."""
-    for name, text in (("body", body), ("parted", parted or "null")):
-        try:
-            json_text.load(text)
-        except ValueError:
-            return [f"{key!r}: the {name} of the state beside it is no JSON"]
-    return []
-
-
 def encode_metadata(metadata: dict[str, Any]) -> str:
     """Metadata as JSON text.
 
@@ -232,15 +222,6 @@ def check_id(id: object, path: str) -> None:
         ) from None
     if size > MAX_ID_BYTES:
         raise InvalidMessageError(f"{path}.id takes {size} bytes; {MAX_ID_BYTES} are allowed")
-
-
-def is_id(id: str) -> bool:
-    """Whether a message may have this id, so that it can be looked for."""
-    try:
-        check_id(id, "message")
-    except InvalidMessageError:
-        return False
-    return True
 
 
 def derive(message: ChatMessage) -> tuple[str | None, str | None]:

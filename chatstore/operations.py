@@ -28,6 +28,16 @@ def quoted_entry(id: str) -> str:
     return f'"entry":{json_text.quote(id)}'
 
 
+def state_faults(key: str, body: str, parted: str | None) -> list[str]:
+    """What is wrong with what an adapter keeps beside a conversation, for `check()`."""
+    for name, text in (("body", body), ("parted", parted or "null")):
+        try:
+            json_text.load(text)
+        except ValueError:
+            return [f"{key!r}: the {name} of the state beside it is no JSON"]
+    return []
+
+
 class Operation(Generic[T_co]):
     """Something atomic that results in a `T_co`."""
 

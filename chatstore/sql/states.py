@@ -1,10 +1,12 @@
 """What adapters keep beside conversations: reading, and writing it together with messages."""
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from chatstore import codec, errors
 from chatstore import operations as ops
 from chatstore.arguments import ABSENT, Expected
+from chatstore.errors import InvalidMessageError
 from chatstore.records import State, made_id
 from chatstore.sql import writing
 from chatstore.sql.statements import EVERYTHING
@@ -79,7 +81,8 @@ def list_states(turn: Turn, op: ops.ListStates) -> list[State]:
 
 def find_entry(turn: Turn, op: ops.FindEntry) -> str | None:
     """`ops.FindEntry`."""
-    if codec.is_id(op.id):
+    with suppress(InvalidMessageError):  # what cannot be an id is nobody's
+        codec.check_id(op.id, "message")
         row = turn.row(turn.sql.find_entry, id=op.id, namespace=turn.namespace, now=turn.now)
         if row is not None:
             return str(row[0])
