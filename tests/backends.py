@@ -242,7 +242,8 @@ class PostgresBackend(SQLBackend):
             _upgraded.add(url)
         self._door = psycopg.connect(url, autocommit=True)
         # Faster than TRUNCATE, which gives tables and indexes new files.
-        self.query("DELETE FROM chatstore_conversation")
+        for table in ("chatstore_conversation", "chatstore_state"):
+            self.query(f"DELETE FROM {table}")
 
     def open(self, **options: Any) -> ChatStore | AsyncChatStore:
         return SQLChatStore(self.url, **options)
