@@ -39,17 +39,20 @@ def is_memory(url: str) -> bool:
 
 def require_file(url: str) -> None:
     """Refuse a SQLite file that is not there, before anything could create it."""
+    _refuse_folder(url)
     path = sqlite_path(url)
-    if path is None:
-        return
-    if os.path.isdir(path):
-        raise exits.CommandError(f"{path} is a folder; give the file in it", exits.NO_STORE)
-    if not os.path.exists(path):
+    if path is not None and not os.path.exists(path):
         raise exits.CommandError(
             f"there is no file {path}; check --url (`chatstore add` and `chatstore import` "
             "create a store)",
             exits.NO_STORE,
         )
+
+
+def _refuse_folder(url: str) -> None:
+    path = sqlite_path(url)
+    if path is not None and os.path.isdir(path):
+        raise exits.CommandError(f"{path} is a folder; give the file in it", exits.NO_STORE)
 
 
 def open_reading(url: str, namespace: str) -> ChatStore:
@@ -69,4 +72,5 @@ def open_existing(url: str, namespace: str) -> ChatStore:
 
 def open_writing(url: str, namespace: str, ttl: float | None = None) -> ChatStore:
     """The store, for a command that may create it."""
+    _refuse_folder(url)
     return open_store(url, namespace=namespace, ttl=ttl)

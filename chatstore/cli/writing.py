@@ -156,7 +156,10 @@ def _stdin() -> str:
         text = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError:
         raise exits.CommandError("stdin is not UTF-8; convert it first (iconv)") from None
-    return text.removesuffix("\n")
+    text = text.removesuffix("\n")
+    if not text:
+        raise exits.CommandError("stdin is empty; an empty message is `chatstore add KEY ''`")
+    return text
 
 
 def _ttl(text: str) -> float | None:

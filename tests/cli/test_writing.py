@@ -55,6 +55,26 @@ def test_add_from_stdin_that_is_no_text(run: Run, monkeypatch: pytest.MonkeyPatc
     assert not Path("fresh.db").exists()
 
 
+@pytest.mark.parametrize("data", [b"", b"\n"])
+def test_add_from_stdin_that_is_empty(
+    run: Run, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    """What stood before the pipe has failed: a message of it would hide that."""
+    give(monkeypatch, data)
+    found = run("add", "k", "--url", "fresh.db")
+    assert (found.code, "stdin is empty" in found.err) == (2, True)
+    assert not Path("fresh.db").exists()
+    # An empty text that is asked for is stored.
+    assert run("add", "k", "", "--url", "fresh.db").code == 0
+    assert texts("fresh.db", "k") == [""]
+
+
+def test_add_to_a_folder(run: Run) -> None:
+    Path("folder").mkdir()
+    found = run("add", "k", "Hello", "--url", "folder")
+    assert (found.code, "folder is a folder; give the file in it" in found.err) == (3, True)
+
+
 @pytest.mark.parametrize(("seconds", "ttl"), [("90", 90), ("1.5", 1.5), ("none", None)])
 def test_set_ttl(run: Run, chat: str, seconds: str, ttl: float | None) -> None:
     found = run("set-ttl", "bob", seconds, "--url", chat)
