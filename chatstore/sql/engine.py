@@ -101,6 +101,9 @@ class Database(ABC):
     def checkpoint(self) -> bool:
         """Makes what was deleted gone from the files; False if readers keep it in use."""
 
+    def tidy(self) -> None:  # noqa: B027 - most have nothing to do
+        """After much was written, does what the next write would have to wait for. Never fails."""
+
     @abstractmethod
     def close(self) -> None:
         """Ends what runs and closes all connections. Later calls raise StoreClosedError."""

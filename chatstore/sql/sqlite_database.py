@@ -155,14 +155,23 @@ class SQLiteDatabase(Database):
     @override
     def checkpoint(self) -> bool:
         """Moves the log into the file and empties it; False if readers kept it in use."""
+        return self._checkpoint(self.place.lock_timeout)
+
+    @override
+    def tidy(self) -> None:
+        # What was written is durable: nothing of this may make it look as if it had failed.
+        with contextlib.suppress(ChatStoreError):
+            self._checkpoint(0.0)
+
+    def _checkpoint(self, patience: float) -> bool:
         if self.place.path is None or self.place.read_only:
             return True
-        deadline = time.monotonic() + self.place.lock_timeout
-        with self._commit.alone(self.place.lock_timeout):
+        deadline = time.monotonic() + patience
+        with self._commit.alone(patience):
             writer = self._writer
             try:
                 conn = writer.open()
-                writer.enter()
+                writer.enter(deadline - self.place.lock_timeout)
                 while True:
                     with contextlib.closing(conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")) as c:
                         busy = c.fetchone()[0]

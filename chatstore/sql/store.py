@@ -30,6 +30,9 @@ T = TypeVar("T")
 RACES = 10
 """How often an operation is run again because another transaction came between its statements."""
 
+_MUCH = 1000
+"""Messages of an import after which the log is worth emptying at once."""
+
 
 class SQLChatStore(ChatStore):
     """The store in a SQL database. Threads share one; so do a process and its forks.
@@ -191,7 +194,10 @@ class SQLChatStore(ChatStore):
             with closing(stream()) as conversations:
                 return transfer.restore(self._turn(conn), conversations, on_conflict)
 
-        return self._write(work)
+        report = self._write(work)
+        if report.messages >= _MUCH:
+            self._database.tidy()
+        return report
 
 
 def _target(
