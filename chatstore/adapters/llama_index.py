@@ -15,15 +15,11 @@ from chatstore.adapters.doors import (
     AnyStoreOrURL,
     InThreads,
     StoreOrURL,
-    archive,
     awaiting,
     blocking,
     missing,
-    take,
-    take_active,
-    take_all,
-    take_oldest,
 )
+from chatstore.adapters.removing import archive, take, take_active, take_all, take_oldest
 from chatstore.aio import AsyncChatStore
 from chatstore.records import Status
 from chatstore.settle import in_thread

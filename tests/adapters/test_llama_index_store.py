@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from typing import Any
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
@@ -204,3 +205,38 @@ def test_a_place_among_active_ones_with_archived_ones_between(store: ChatStore) 
         assert texts(await memory.get_messages("k", status=None)) == ["old", "b"]
 
     asyncio.run(main())
+
+
+def test_the_oldest_one_goes_alone(store: ChatStore) -> None:
+    """A conversation that is cut by one message each turn is not written anew each time."""
+    read: list[int] = []
+
+    async def main() -> None:
+        memory = LlamaIndexMemoryStore(store)
+        await memory.add_messages("k", [ChatMessage(str(n)) for n in range(50)])
+        await memory.archive_oldest_messages("k", 2)
+        before = store.get_records("k")
+        execute = store._execute
+
+        def watched(operation: Any) -> Any:
+            result = execute(operation)
+            read.append(len(result) if isinstance(result, list) else 0)
+            return result
+
+        store._execute = watched  # type: ignore[method-assign]
+        [removed] = await memory.delete_oldest_messages("k", 1)
+        store._execute = execute  # type: ignore[method-assign]
+        assert removed.content == "2"
+        kept = [before[0], before[1], *before[3:]]
+        after = store.get_records("k")
+        assert [(r.id, r.ordinal) for r in after] == [(r.id, r.ordinal) for r in kept]
+        assert [r.status for r in after] == ["archived"] * 2 + ["active"] * 47
+        for _ in range(47):
+            await memory.delete_oldest_messages("k", 1)
+        assert await memory.delete_oldest_messages("k", 1) == []
+        assert await memory.delete_oldest_messages("k", 0) == []
+        with pytest.raises(ValueError, match="negative"):
+            await memory.delete_oldest_messages("k", -1)
+
+    asyncio.run(main())
+    assert max(read) == 1
