@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import chatstore
+from chatstore.sql import aio
 
 PAIRS = [
     (chatstore.ChatStore, chatstore.AsyncChatStore),
@@ -60,9 +61,32 @@ def test_a_method_has_a_twin(blocking: type, awaiting: type, name: str) -> None:
 )
 def test_both_are_made_alike(blocking: Callable[..., Any], awaiting: Callable[..., Any]) -> None:
     arguments = inspect.signature(awaiting).parameters
-    if arguments.keys() == {"url", "options"}:
-        assert f"Those of `{blocking.__name__}`." in (awaiting.__doc__ or "")
-    else:
-        assert _signature(blocking) == _signature(awaiting)
+    assert _signature(blocking) == _signature(awaiting)
     told = re.findall(r"^    \**(\w+): ", inspect.cleandoc(awaiting.__doc__ or ""), re.MULTILINE)
     assert [name for name in arguments if name not in told] == []
+
+
+def test_what_the_awaiting_sql_store_is_given_reaches_the_blocking_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: dict[str, Any] = {}
+
+    class Noted(aio._Late):
+        def __init__(self, url: str, **options: Any) -> None:
+            given.update(options)
+            super().__init__(url, **options)
+
+    monkeypatch.setattr(aio, "_Late", Noted)
+    names = [name for name in inspect.signature(chatstore.SQLChatStore).parameters if name != "url"]
+    values: dict[str, Any] = dict.fromkeys(names, object()) | {
+        "ttl": 7.5,
+        "namespace": "n",
+        "durability": "normal",
+        "strict": True,
+        "lock_timeout": 1.5,
+        "create": False,
+        "read_only": False,
+        "schema": None,
+    }
+    chatstore.AsyncSQLChatStore("sqlite://", **values)
+    assert given == values

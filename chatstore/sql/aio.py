@@ -4,13 +4,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from chatstore import operations as ops
 from chatstore.aio import AsyncChatStore
 from chatstore.settle import in_thread
 from chatstore.sql.carry import LONG, READS, is_sure, repeatable
 from chatstore.sql.reading import needs_snapshot
+from chatstore.sql.sqlite import Durability
 from chatstore.sql.store import RACES, SQLChatStore
 from chatstore.sql.turn import Raced
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
@@ -59,7 +60,16 @@ class AsyncSQLChatStore(AsyncChatStore):
 
     Args:
         url: As in `SQLChatStore`.
-        **options: Those of `SQLChatStore`.
+        ttl: As in `SQLChatStore`.
+        namespace: As in `SQLChatStore`.
+        durability: As in `SQLChatStore`.
+        upgrade: As in `SQLChatStore`.
+        strict: As in `SQLChatStore`.
+        lock_timeout: As in `SQLChatStore`.
+        create: As in `SQLChatStore`.
+        read_only: As in `SQLChatStore`.
+        backup: As in `SQLChatStore`.
+        schema: As in `SQLChatStore`.
 
     Raises:
         ValueError: As in `SQLChatStore`; its other errors come from the first call.
@@ -75,9 +85,35 @@ class AsyncSQLChatStore(AsyncChatStore):
         1
     """
 
-    def __init__(self, url: "str | os.PathLike[str] | sa.URL | sa.Engine", **options: Any) -> None:
-        self._store = _Late(url, **options)
-        self._strict = self._store._strict
+    def __init__(
+        self,
+        url: "str | os.PathLike[str] | sa.URL | sa.Engine",
+        *,
+        ttl: float | None = None,
+        namespace: str = "",
+        durability: Durability = "full",
+        upgrade: bool | None = None,
+        strict: bool = False,
+        lock_timeout: float = 30.0,
+        create: bool = True,
+        read_only: bool = False,
+        backup: bool = True,
+        schema: str | None = None,
+    ) -> None:
+        self._store = _Late(
+            url,
+            ttl=ttl,
+            namespace=namespace,
+            durability=durability,
+            upgrade=upgrade,
+            strict=strict,
+            lock_timeout=lock_timeout,
+            create=create,
+            read_only=read_only,
+            backup=backup,
+            schema=schema,
+        )
+        self._strict = strict
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._store._database.name!r})"
