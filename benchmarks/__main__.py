@@ -23,6 +23,14 @@ QUESTIONS = (
     "disk",
     "peers",
     "adapters",
+    "redis_append",
+    "redis_last",
+    "redis_batch",
+    "redis_middle",
+    "redis_tasks",
+    "redis_listing",
+    "redis_memory",
+    "redis_layout",
 )
 
 

@@ -83,6 +83,46 @@ def test_there_is_no_replica_to_wait_for(cluster: RedisCluster, face: str) -> No
             assert held(store, key) == ["x"]
 
 
+@pytest.fixture(scope="module")
+def replicated() -> Iterator[RedisCluster]:
+    with RedisCluster(size=2, replicated=True) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_replicas_confirm_on_each_node(replicated: RedisCluster, face: str) -> None:
+    cluster = replicated
+    cluster.flush()
+    keys = [f"user{number}" for number in range(20)]
+    with opened(face, cluster.url, ttl=300, wait_replicas=1, wait_ms=5000) as store:
+        for key in keys:
+            store.add_message(key, ChatMessage(key))
+            with cluster.replicas[place(cluster, key)].client() as raw:
+                # Not soon, but now: the call has returned.
+                assert raw.execute_command("DBSIZE") > 0
+                raw.execute_command("READONLY")
+                members = raw.zrange(f"chatstore::{{{key}}}", 0, -1)
+                assert [member[:1] for member in members] == [b"+", b"~"]
+        assert {place(cluster, key) for key in keys} == {0, 1}
+    with opened(face, cluster.url, ttl=300, wait_replicas=1, wait_ms=50) as store:
+        cluster.replicas[0].process.pause()
+        try:
+            for key in keys:
+                if place(cluster, key) == 0:
+                    with pytest.raises(StoreUnavailableError, match="0 of 1"):
+                        store.add_message(key, ChatMessage("x"))
+                else:
+                    store.add_message(key, ChatMessage("x"))
+                assert store.count_messages(key) == 2
+        finally:
+            cluster.replicas[0].process.resume()
+
+
+def place(cluster: RedisCluster, key: str) -> int:
+    """Which node has a conversation."""
+    return cluster.nodes.index(cluster.node_of(f"chatstore::{{{key}}}"))
+
+
 @pytest.mark.parametrize("face", FACES)
 def test_a_store_is_moved_there_and_back(
     cluster: RedisCluster, face: str, redis_url: str, tmp_path: Path

@@ -1,7 +1,7 @@
-"""A Redis Cluster of masters."""
+"""A Redis Cluster of masters, with a replica each if asked for."""
 
 from contextlib import ExitStack
-from typing import Self
+from typing import Any, Self
 
 from tests.servers.process import HOST, Server, free_port, wait_until
 from tests.servers.redis_server import Aof, Flavour, RedisServer
@@ -10,13 +10,18 @@ SLOTS = 16_384
 
 
 class RedisCluster(Server):
-    """Some masters that share the slots, each a `RedisServer` in `nodes`."""
+    """Some masters that share the slots, in `nodes`, and a replica of each in `replicas`."""
 
     def __init__(
-        self, flavour: Flavour = "redis", *, size: int = 3, aof: Aof | None = None
+        self,
+        flavour: Flavour = "redis",
+        *,
+        size: int = 3,
+        aof: Aof | None = None,
+        replicated: bool = False,
     ) -> None:
         super().__init__()
-        self.nodes = [
+        servers = [
             RedisServer(
                 flavour,
                 aof=aof,
@@ -28,8 +33,10 @@ class RedisCluster(Server):
                     "cluster-require-full-coverage": "no",
                 },
             )
-            for _ in range(size)
+            for _ in range(2 * size if replicated else size)
         ]
+        self.nodes, self.replicas = servers[:size], servers[size:]
+        self._all = servers
         self._formed = False
 
     @property
@@ -39,13 +46,13 @@ class RedisCluster(Server):
 
     def start(self) -> Self:
         """Start the nodes and return when all of them say that the cluster is ok."""
-        for node in self.nodes:
+        for node in self._all:
             node.start()
         if not self._formed:
             self._form()
             self._formed = True
         with ExitStack() as stack:
-            clients = [stack.enter_context(node.client()) for node in self.nodes]
+            clients = [stack.enter_context(node.client()) for node in self._all]
 
             def agreed() -> bool:
                 states = [client.execute_command("CLUSTER INFO") for client in clients]
@@ -56,16 +63,17 @@ class RedisCluster(Server):
                 )
 
             wait_until(agreed, "forming the cluster", 20)
+            self._replicate()
         return self
 
     def stop(self) -> None:
         """Stop every node."""
-        for node in self.nodes:
+        for node in self._all:
             node.stop()
 
     def close(self) -> None:
         """Stop every node and remove its data."""
-        for node in self.nodes:
+        for node in self._all:
             node.close()
         super().close()
 
@@ -84,15 +92,29 @@ class RedisCluster(Server):
     def _form(self) -> None:
         bounds = [SLOTS * place // len(self.nodes) for place in range(len(self.nodes) + 1)]
         first = self.nodes[0]
-        for place, node in enumerate(self.nodes):
+        for place, node in enumerate(self._all):
             with node.client() as client:
                 # Epochs that differ from the start: else the nodes settle that first, for seconds.
                 client.execute_command("CLUSTER SET-CONFIG-EPOCH", place + 1)
-                slots = range(bounds[place], bounds[place + 1])
-                client.execute_command("CLUSTER ADDSLOTS", *slots)
+                if node in self.nodes:
+                    slots = range(bounds[place], bounds[place + 1])
+                    client.execute_command("CLUSTER ADDSLOTS", *slots)
                 if node is not first:
                     bus = _bus_port(first)
                     client.execute_command("CLUSTER MEET", HOST, first.port, bus)
+
+    def _replicate(self) -> None:
+        for master, replica in zip(self.nodes, self.replicas):
+            with master.client() as one, replica.client() as other:
+                name = one.execute_command("CLUSTER MYID").decode()
+                if other.execute_command("ROLE")[0] == b"master":
+                    other.execute_command("CLUSTER REPLICATE", name)
+
+                def in_step(one: Any = one) -> bool:
+                    told = one.info("replication")
+                    return bool(told["connected_slaves"] and told["slave0"]["state"] == "online")
+
+                wait_until(in_step, "replicating", 20)
 
 
 def _bus_port(node: RedisServer) -> int:
