@@ -6,6 +6,7 @@ to the adapter only.
 
 from typing import Any
 
+from chatstore.formats import chatstore
 from chatstore.messages import Block, ChatMessage, text_block
 
 NAME = "langchain"
@@ -43,14 +44,17 @@ def view(payload: dict[str, Any]) -> ChatMessage:
     role = data.get("role") if kind == "chat" else _ROLES.get(kind, kind)
     calls = [_call(call) for call in _dicts(data, "tool_calls")]
     calls += [_call(call) for call in _dicts(data, "invalid_tool_calls")]
-    ids = {call["tool_call_id"] for call in calls}
-    blocks = [block for block in _content(data.get("content")) if not _is_shown(block, ids)]
+    blocks = _content(data.get("content"))
+    if calls:
+        ids = {call["tool_call_id"] for call in calls}
+        blocks = [block for block in blocks if not _is_shown(block, ids)]
     extra = data.get("additional_kwargs")
     rest = dict(extra) if isinstance(extra, dict) else {}
     if calls:
         rest.pop("tool_calls", None)  # the same calls, as OpenAI said them
     rest |= {k: v for k, v in data.items() if k not in _SHOWN and v not in (None, {}, [])}
-    return ChatMessage(role=role or "assistant", blocks=[*blocks, *calls], additional_kwargs=rest)
+    fields = {"role": role or "assistant", "additional_kwargs": rest, "blocks": [*blocks, *calls]}
+    return chatstore.view(fields)
 
 
 def _dicts(data: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ assistant's, but for outputs, which are the tool's.
 
 from typing import Any
 
+from chatstore.formats import chatstore
 from chatstore.messages import Block, ChatMessage, text_block
 
 NAME = "openai.responses"
@@ -52,9 +53,8 @@ def _message(payload: dict[str, Any]) -> ChatMessage:
     if "role" not in payload:
         raise ValueError("an item has a role or a type")
     rest = _without(payload, "type", "role", "content")
-    return ChatMessage(
-        role=payload["role"], blocks=_content(payload.get("content")), additional_kwargs=rest
-    )
+    blocks = _content(payload.get("content"))
+    return chatstore.view({"role": payload["role"], "additional_kwargs": rest, "blocks": blocks})
 
 
 def _output(payload: dict[str, Any], call_id: str) -> ChatMessage:
