@@ -58,9 +58,6 @@ LONGER = {
     # The contract: most of it is what it says to callers, and is read as one.
     "store.py": 700,
     "aio.py": 700,
-    # Every statement of the SQL stores, compiled once and read side by side; and who uses them.
-    "sql/statements.py": 350,
-    "sql/writing.py": 330,
 }
 """Those that may be longer, and how long."""
 

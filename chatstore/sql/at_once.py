@@ -1,8 +1,8 @@
 """An append in one statement and one round trip, where the database can do that.
 
-It does what `writing.append` does, in the usual case: the conversation is there and has not
+It does what `appending.append` does, in the usual case: the conversation is there and has not
 expired, or is not there; the expected revision is right; the messages are new. In every other case
-it stores nothing and raises `Raced`, and `writing.append` finds out what the case is.
+it stores nothing and raises `Raced`, and `appending.append` finds out what the case is.
 """
 
 import json

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chatstore import operations as ops
-from chatstore.sql import checking, reading, states, upkeep, writing
+from chatstore.sql import appending, checking, reading, states, upkeep, writing
 from chatstore.sql.turn import Turn
 
 _Carry = Callable[[Turn, Any], Any]
@@ -23,7 +23,7 @@ READS: dict[type[ops.Operation[Any]], _Carry] = {
 }
 
 WRITES: dict[type[ops.Operation[Any]], _Carry] = {
-    ops.Append: writing.append,
+    ops.Append: appending.append,
     ops.Insert: writing.insert,
     ops.Replace: writing.replace,
     ops.Update: writing.update,

@@ -13,8 +13,8 @@ those of messages that were inserted there since; such a block holds exactly `de
 from collections import Counter
 
 from chatstore.errors import StoreFullError
+from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.models import BLOCK, BLOCK_ROWS, GAP
-from chatstore.sql.statements import EVERYTHING
 from chatstore.sql.turn import Held, Turn
 
 _NEAR = 32

@@ -24,8 +24,9 @@ from sqlalchemy import bindparam as _p
 from sqlalchemy.sql import ClauseElement
 
 from chatstore.records import Draft
+from chatstore.sql.clauses import FIRST, live, named
 from chatstore.sql.models import GAP, Conversation, Message
-from chatstore.sql.statements import FIRST, Statements, live, named
+from chatstore.sql.statements import Statements
 
 C, M = Conversation, Message
 

@@ -5,8 +5,8 @@ from typing import Any
 from chatstore import clock, errors
 from chatstore import operations as ops
 from chatstore.records import Conversation, Row
+from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.places import ordinal_at
-from chatstore.sql.statements import EVERYTHING
 from chatstore.sql.turn import Held, Turn, conversation
 
 _LOWEST = -EVERYTHING

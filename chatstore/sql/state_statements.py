@@ -18,24 +18,18 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ClauseElement, ColumnElement
 
+from chatstore.sql.clauses import NOTHING, ONE, ZERO, C, M, live
 from chatstore.sql.compiled import Compiled, sql
-from chatstore.sql.models import Conversation, Message, State
+from chatstore.sql.models import State
 
-C, M, S = Conversation, Message, State
+S = State
 
 _p = bindparam
-_ZERO: ColumnElement[Any] = literal_column("0")
-_ONE: ColumnElement[Any] = literal_column("1")
-_NOTHING: ColumnElement[Any] = literal_column("''")
 # Said outright, not as a parameter: else the planner does not see that the index fits.
 _ENTRY = M.format == literal_column("'pydantic_ai'")
 _CHANGING = [
     *(S.conversation_id, S.seen, S.revision, S.scope, S.body, S.updated_at, S.ttl, S.expires_at),
 ]
-
-
-def _live() -> ColumnElement[bool]:
-    return or_(C.expires_at.is_(None), C.expires_at > _p("now"))
 
 
 def _mine() -> ColumnElement[bool]:
@@ -52,7 +46,7 @@ def _lives() -> ColumnElement[bool]:
     adopted = and_(
         S.conversation_id.is_(None), or_(S.expires_at.is_(None), C.created_at < S.expires_at)
     )
-    beside = and_(_live(), or_(S.conversation_id == C.id, adopted))
+    beside = and_(live(), or_(S.conversation_id == C.id, adopted))
     return or_(and_(C.id.is_(None), alone), and_(C.id.is_not(None), beside))
 
 
@@ -74,7 +68,7 @@ class StateStatements(Compiled):
 
     def _find_state(self) -> ClauseElement:
         # The outer joins hang on one row that is there in any case: there may be either.
-        one = select(_ONE.label("one")).subquery()
+        one = select(ONE.label("one")).subquery()
         named = and_(C.namespace == _p("namespace"), C.key == _p("key"))
         start = one.outerjoin(C.__table__, named)
         return _told(start.outerjoin(S.__table__, and_(_named(), _lives())))
@@ -87,13 +81,13 @@ class StateStatements(Compiled):
         # The bound makes it a range of the index, which is in the order that is wanted.
         behind = S.updated_at < literal_column(str(1 << 62))
         rows = self._states(*where, behind).order_by(S.updated_at.desc(), S.key.desc())
-        return rows.limit(_p("n")).offset(_ZERO)
+        return rows.limit(_p("n")).offset(ZERO)
 
     find_state = sql(_find_state)
     list_states = sql(lambda self: self._recent_states())
     list_scope = sql(lambda self: self._recent_states(S.scope == _p("scope")))
     states_by_key = sql(
-        lambda self: self._states(S.key > _p("after")).order_by(S.key).limit(_p("n")).offset(_ZERO)
+        lambda self: self._states(S.key > _p("after")).order_by(S.key).limit(_p("n")).offset(ZERO)
     )
     lock_state = sql(lambda _: select(S.id).where(_named()).with_for_update())
 
@@ -124,7 +118,7 @@ class StateStatements(Compiled):
     # One that a conversation adopted goes with it.
     purge_states = sql(
         lambda _: delete(S).where(
-            S.namespace.concat(_NOTHING) == _p("namespace"),
+            S.namespace.concat(NOTHING) == _p("namespace"),
             S.expires_at <= _p("now"),
             ~exists().where(C.namespace == S.namespace, C.key == S.key),
         )
@@ -133,15 +127,15 @@ class StateStatements(Compiled):
         lambda _: (
             select(C.key)
             .join(M, M.conversation_id == C.id)
-            .where(M.id == _p("id"), _ENTRY, C.namespace == _p("namespace"), _live())
-            .limit(_ONE)
-            .offset(_ZERO)
+            .where(M.id == _p("id"), _ENTRY, C.namespace == _p("namespace"), live())
+            .limit(ONE)
+            .offset(ZERO)
         )
     )
 
     def _find_parted(self) -> ClauseElement:
         where = func.instr if self.dialect == "sqlite" else func.strpos
-        held = where(S.parted, _p("quoted")) > _ZERO
+        held = where(S.parted, _p("quoted")) > ZERO
         return select(S.key).where(_mine(), held).order_by(S.key)
 
     find_parted = sql(_find_parted)

@@ -10,29 +10,36 @@ from typing import Any
 
 from sqlalchemy import (
     Select,
-    and_,
     bindparam,
     delete,
     func,
     insert,
     literal_column,
-    or_,
     select,
     true,
     tuple_,
     update,
 )
-from sqlalchemy.sql import ClauseElement, ColumnElement
+from sqlalchemy.sql import ClauseElement
 
 from chatstore import records
+from chatstore.sql.clauses import (
+    FIRST,
+    NOTHING,
+    ONE,
+    ZERO,
+    B,
+    C,
+    M,
+    between,
+    here,
+    live,
+    mine,
+    named,
+)
 from chatstore.sql.compiled import sql as _sql
-from chatstore.sql.models import GAP, Block, Conversation, Message
+from chatstore.sql.models import GAP
 from chatstore.sql.state_statements import StateStatements
-
-C, M, B = Conversation, Message, Block
-
-EVERYTHING = 1 << 62
-"""A limit that limits nothing, in both dialects; also above every ordinal and every time."""
 
 _CONTENT = [getattr(M, name) for name in records.Row._fields[3:]]
 _ROW = [M.conversation_id, M.ordinal, M.serial, *_CONTENT]
@@ -46,39 +53,6 @@ _DESCRIPTION = [
 ]
 
 _p = bindparam
-_ZERO: ColumnElement[Any] = literal_column("0")
-_ONE: ColumnElement[Any] = literal_column("1")
-_NOTHING: ColumnElement[Any] = literal_column("''")
-
-FIRST: dict[str, Any] = {
-    **{name: _p(name) for name in ("namespace", "key", "ttl", "expires_at")},
-    **dict.fromkeys(("count", "revision"), _p("n")),
-    **dict.fromkeys(("created_at", "updated_at"), _p("now")),
-    "next_ordinal": _p("span"),
-}
-"""The row of a conversation, at its first append."""
-
-
-def named() -> ColumnElement[bool]:
-    """The conversation `key` of the store's namespace."""
-    return and_(C.namespace == _p("namespace"), C.key == _p("key"))
-
-
-def live() -> ColumnElement[bool]:
-    """Not expired at `now`."""
-    return or_(C.expires_at.is_(None), C.expires_at > _p("now"))
-
-
-def _mine() -> ColumnElement[bool]:
-    return C.namespace == _p("namespace")
-
-
-def _between() -> ColumnElement[bool]:
-    return and_(C.key >= _p("low"), C.key < _p("high"))
-
-
-def _here() -> ColumnElement[bool]:
-    return M.conversation_id == _p("conversation_id")
 
 
 def _by_key() -> Select[Any]:
@@ -86,11 +60,11 @@ def _by_key() -> Select[Any]:
     return select(*_ROW).where(M.conversation_id == live_id)
 
 
-def _up(rows: Select[Any], limit: Any = None, skip: Any = _ZERO) -> Select[Any]:
+def _up(rows: Select[Any], limit: Any = None, skip: Any = ZERO) -> Select[Any]:
     return rows.order_by(M.ordinal).limit(_p("n") if limit is None else limit).offset(skip)
 
 
-def _down(rows: Select[Any], limit: Any = None, skip: Any = _ZERO) -> Select[Any]:
+def _down(rows: Select[Any], limit: Any = None, skip: Any = ZERO) -> Select[Any]:
     return rows.order_by(M.ordinal.desc()).limit(_p("n") if limit is None else limit).offset(skip)
 
 
@@ -127,36 +101,36 @@ class Statements(StateStatements):
 
     def _after(self) -> ClauseElement:
         # A row may have been renumbered since it was read: look where it was, else search it.
-        row = select(M.ordinal).where(_here(), M.serial == _p("serial"))
+        row = select(M.ordinal).where(here(), M.serial == _p("serial"))
         there = row.where(M.ordinal == _p("ordinal")).scalar_subquery()
         place = func.coalesce(there, row.scalar_subquery(), _p("ordinal"))
-        return _up(_by_key().where(_here(), M.ordinal > place))
+        return _up(_by_key().where(here(), M.ordinal > place))
 
     after = _sql(_after)
 
     # Messages of a conversation whose id is known
 
-    from_ordinal = _sql(lambda _: _up(select(*_ROW).where(_here(), M.ordinal >= _p("ordinal"))))
-    from_end = _sql(lambda _: _down(select(*_ROW).where(_here()), skip=_p("skip")))
+    from_ordinal = _sql(lambda _: _up(select(*_ROW).where(here(), M.ordinal >= _p("ordinal"))))
+    from_end = _sql(lambda _: _down(select(*_ROW).where(here()), skip=_p("skip")))
     slice_of_status = _sql(
         lambda _: _up(
-            select(*_ROW).where(_here(), M.archived == _p("archived"), M.ordinal >= _p("ordinal")),
+            select(*_ROW).where(here(), M.archived == _p("archived"), M.ordinal >= _p("ordinal")),
             skip=_p("skip"),
         )
     )
-    at_ordinal = _sql(lambda _: select(*_ROW).where(_here(), M.ordinal == _p("ordinal")))
-    by_id = _sql(lambda _: select(M.ordinal, M.format, M.payload).where(_here(), M.id == _p("id")))
+    at_ordinal = _sql(lambda _: select(*_ROW).where(here(), M.ordinal == _p("ordinal")))
+    by_id = _sql(lambda _: select(M.ordinal, M.format, M.payload).where(here(), M.id == _p("id")))
     change_message = _sql(
         lambda _: (
             update(M)
-            .where(_here(), M.ordinal == _p("ordinal"))
+            .where(here(), M.ordinal == _p("ordinal"))
             .values({column.key: _p(f"new_{column.key}") for column in _CONTENT})
         )
     )
     archive = _sql(
         lambda _: (
             update(M)
-            .where(_here(), M.ordinal.between(_p("first"), _p("last")))
+            .where(here(), M.ordinal.between(_p("first"), _p("last")))
             .values(archived=true())
         )
     )
@@ -167,20 +141,20 @@ class Statements(StateStatements):
             .values(
                 archived=select(func.count())
                 .select_from(M)
-                .where(_here(), M.archived.is_(true()))
+                .where(here(), M.archived.is_(true()))
                 .scalar_subquery()
             )
         )
     )
-    delete_message = _sql(lambda _: delete(M).where(_here(), M.ordinal == _p("ordinal")))
-    delete_of_status = _sql(lambda _: delete(M).where(_here(), M.archived == _p("archived")))
-    delete_before = _sql(lambda _: delete(M).where(_here(), M.ordinal < _p("ordinal")))
+    delete_message = _sql(lambda _: delete(M).where(here(), M.ordinal == _p("ordinal")))
+    delete_of_status = _sql(lambda _: delete(M).where(here(), M.archived == _p("archived")))
+    delete_before = _sql(lambda _: delete(M).where(here(), M.ordinal < _p("ordinal")))
 
     def _copy_messages(self) -> ClauseElement:
         place = func.row_number().over(order_by=M.ordinal).label("place")
-        old = _up(select(*_CONTENT, place).where(_here())).subquery()
+        old = _up(select(*_CONTENT, place).where(here())).subquery()
         content = [old.c[column.key] for column in _CONTENT]
-        ordinal = (old.c.place - _ONE) * literal_column(str(GAP))
+        ordinal = (old.c.place - ONE) * literal_column(str(GAP))
         new = select(_p("to_id"), ordinal, old.c.place, *content)
         return insert(M).from_select([column.key for column in _ROW], new)
 
@@ -188,21 +162,21 @@ class Statements(StateStatements):
 
     # Places: from idx to ordinal, and room between two; see `places`
 
-    ordinal_from_start = _sql(lambda _: _up(select(M.ordinal).where(_here()), _ONE, _p("skip")))
-    ordinal_from_end = _sql(lambda _: _down(select(M.ordinal).where(_here()), _ONE, _p("skip")))
+    ordinal_from_start = _sql(lambda _: _up(select(M.ordinal).where(here()), ONE, _p("skip")))
+    ordinal_from_end = _sql(lambda _: _down(select(M.ordinal).where(here()), ONE, _p("skip")))
     ordinals_up = _sql(
         lambda _: _up(
-            select(M.ordinal).where(_here(), M.ordinal >= _p("low"), M.ordinal < _p("high")),
+            select(M.ordinal).where(here(), M.ordinal >= _p("low"), M.ordinal < _p("high")),
             skip=_p("skip"),
         )
     )
     ordinals_down = _sql(
         lambda _: _down(
-            select(M.ordinal).where(_here(), M.ordinal >= _p("low"), M.ordinal < _p("high"))
+            select(M.ordinal).where(here(), M.ordinal >= _p("low"), M.ordinal < _p("high"))
         )
     )
     move_message = _sql(
-        lambda _: update(M).where(_here(), M.ordinal == _p("old")).values(ordinal=_p("new"))
+        lambda _: update(M).where(here(), M.ordinal == _p("old")).values(ordinal=_p("new"))
     )
     blocks = _sql(
         lambda _: (
@@ -267,31 +241,31 @@ class Statements(StateStatements):
     keys = _sql(
         lambda _: (
             select(C.key)
-            .where(_mine(), live(), _between())
+            .where(mine(), live(), between())
             .order_by(C.key)
             .limit(_p("n"))
-            .offset(_ZERO)
+            .offset(ZERO)
         )
     )
     by_key = _sql(
         lambda _: (
             select(*_DESCRIPTION)
-            .where(_mine(), live(), _between())
+            .where(mine(), live(), between())
             .order_by(C.key)
             .limit(_p("n"))
-            .offset(_ZERO)
+            .offset(ZERO)
         )
     )
 
     def _recent(self) -> Select[Any]:
         behind = tuple_(C.updated_at, C.key) < tuple_(_p("updated_at"), _p("key"))
         description: list[Any] = _DESCRIPTION
-        rows: Select[Any] = select(*description).where(_mine(), live(), behind)
+        rows: Select[Any] = select(*description).where(mine(), live(), behind)
         rows = rows.order_by(C.updated_at.desc(), C.key.desc())
-        return rows.limit(_p("n")).offset(_ZERO)
+        return rows.limit(_p("n")).offset(ZERO)
 
     recent = _sql(_recent)
-    recent_between = _sql(lambda self: self._recent().where(_between()))
+    recent_between = _sql(lambda self: self._recent().where(between()))
 
     # Upkeep
 
@@ -300,18 +274,16 @@ class Statements(StateStatements):
     expired = _sql(
         lambda _: (
             select(C.id)
-            .where(C.namespace.concat(_NOTHING) == _p("namespace"), C.expires_at <= _p("now"))
+            .where(C.namespace.concat(NOTHING) == _p("namespace"), C.expires_at <= _p("now"))
             .limit(_p("n"))
-            .offset(_ZERO)
+            .offset(ZERO)
             .with_for_update(skip_locked=True)
         )
     )
     totals = _sql(
-        lambda _: select(func.count(), func.coalesce(func.sum(C.count), _ZERO)).where(
-            _mine(), live()
-        )
+        lambda _: select(func.count(), func.coalesce(func.sum(C.count), ZERO)).where(mine(), live())
     )
-    held = _sql(lambda _: select(C.key, *_HELD).where(_mine()).order_by(C.key))
+    held = _sql(lambda _: select(C.key, *_HELD).where(mine()).order_by(C.key))
     orphans = _sql(
         lambda _: select(func.count()).select_from(M).where(M.conversation_id.not_in(select(C.id)))
     )

@@ -8,8 +8,8 @@ from chatstore import operations as ops
 from chatstore.arguments import ABSENT, Expected
 from chatstore.errors import InvalidMessageError
 from chatstore.records import State, made_id
-from chatstore.sql import writing
-from chatstore.sql.statements import EVERYTHING
+from chatstore.sql import appending, writing
+from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.turn import Held, Raced, Turn, token
 
 
@@ -118,7 +118,7 @@ def _write_messages(turn: Turn, op: ops.WriteState, held: Held | None, ttl: int 
     if held is None:
         if op.drafts:
             absent = None if op.expected is None else ABSENT
-            writing.append(turn, ops.Append(op.key, op.drafts, absent))
+            appending.append(turn, ops.Append(op.key, op.drafts, absent))
             here = turn.lock(op.key)
             if here is not None and here.ttl != ttl:
                 here.ttl = ttl
@@ -126,7 +126,7 @@ def _write_messages(turn: Turn, op: ops.WriteState, held: Held | None, ttl: int 
     elif op.replace:
         writing.replace(turn, ops.Replace(op.key, op.drafts, None))
     elif op.drafts:
-        writing.append(turn, ops.Append(op.key, op.drafts, None))
+        appending.append(turn, ops.Append(op.key, op.drafts, None))
         here = turn.lock(op.key)
         if here is not None and here.revision == held.revision:  # all were stored already
             turn.save(here)

@@ -6,11 +6,11 @@ from typing import Any
 
 from chatstore import arguments, clock, codec, errors
 from chatstore.records import Conversation, Draft, Row
+from chatstore.sql.appending import extend, unknown
+from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.models import GAP
 from chatstore.sql.reading import bounds
-from chatstore.sql.statements import EVERYTHING
 from chatstore.sql.turn import Turn, conversation
-from chatstore.sql.writing import extend, unknown
 from chatstore.transfer import NEW, OnConflict, Snapshot, Stream, TransferReport
 
 PAGE = 1000

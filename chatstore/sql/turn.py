@@ -8,9 +8,10 @@ from typing import Any
 from chatstore import clock, errors
 from chatstore.arguments import ABSENT, Expected
 from chatstore.records import Conversation
+from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.conn import Conn
 from chatstore.sql.models import GAP
-from chatstore.sql.statements import EVERYTHING, Statements
+from chatstore.sql.statements import Statements
 
 
 class Raced(Exception):  # noqa: N818

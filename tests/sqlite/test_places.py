@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chatstore import ChatMessage, StoreFullError, open_store
-from chatstore.sql import checking, places, transfer, turn, writing
+from chatstore.sql import appending, checking, places, transfer, turn, writing
 from tests.sqlite.history import damage, open_raw
 
 GAP, BLOCK_ROWS = 4, 8
@@ -20,7 +20,7 @@ GAP, BLOCK_ROWS = 4, 8
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"GAP": GAP, "BLOCK_ROWS": BLOCK_ROWS, "BLOCK": GAP * BLOCK_ROWS}
-    for module in (checking, places, transfer, turn, writing):
+    for module in (checking, appending, places, transfer, turn, writing):
         for name, size in sizes.items():
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, size)
