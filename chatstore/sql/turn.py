@@ -163,13 +163,14 @@ class Turn:
 def conversation(row: Any) -> Conversation:
     """A row of `statements.describe` as callers see it."""
     key, count, created_at, updated_at, expires_at, ttl, metadata, conversation_id, revision = row
+    created = clock.show(created_at)
     return Conversation(
         key=key,
         count=count,
-        created_at=clock.show(created_at),
-        updated_at=clock.show(updated_at),
+        created_at=created,
+        updated_at=created if updated_at == created_at else clock.show(updated_at),
         expires_at=None if expires_at is None else clock.show(expires_at),
         ttl=None if ttl is None else ttl / 1_000_000,
-        metadata=json.loads(metadata),
+        metadata=json.loads(metadata) if metadata != "{}" else {},
         revision=token(conversation_id, revision),
     )

@@ -1,5 +1,6 @@
 """What is known of a conversation, its metadata, its copies and its erasure."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +35,14 @@ class Describing(Base):
         assert conversation.updated_at < datetime.now(UTC) + SECOND
         assert conversation.created_at.tzinfo is UTC
         assert conversation.updated_at.tzinfo is UTC
+
+    def test_a_write_changes_only_the_time_of_the_last_write(self, store: ChatStore) -> None:
+        store.add_message(KEY, ChatMessage("a"))
+        first = describe(store)
+        time.sleep(0.02)
+        store.add_message(KEY, ChatMessage("b"))
+        then = describe(store)
+        assert then.created_at == first.created_at < then.updated_at > first.updated_at
 
     def test_the_time_of_a_message_is_not_that_of_the_conversation(self, store: ChatStore) -> None:
         store.add_message(KEY, ChatMessage("a", created_at=datetime(2001, 1, 1, tzinfo=UTC)))
