@@ -150,7 +150,7 @@ def test_prepared_statements_are_used_where_the_pooler_keeps_them(
     running: Running,
 ) -> None:
     known = {"max_prepared_statements": "100" if kept else "0"} if keeps_statements() else {}
-    url = through(running(PgBouncer(postgres_server, sessions=2, **known)), postgres_url)
+    url = through(running(PgBouncer(postgres_server, sessions=2, settings=known)), postgres_url)
     with SQLChatStore(url, upgrade=True) as store:
 
         def work(number: int) -> None:

@@ -5,6 +5,7 @@ No wheel ships it: Debian and most others have it as the package `pgbouncer`.
 
 import os
 import shutil
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -31,14 +32,23 @@ SETTINGS = {
 class PgBouncer(PostgresHost, Server):
     """A pooler that gives its clients `sessions` sessions of the server, for a transaction each.
 
-    Settings are pgbouncer's own, all else at its default: what users have.
+    `settings` are pgbouncer's own, all else being at its default, as users have it. `users` are
+    those that it lets in beside the server's own, with their passwords.
     """
 
-    def __init__(self, postgres: PostgresHost, *, sessions: int = 3, **settings: str) -> None:
+    def __init__(
+        self,
+        postgres: PostgresHost,
+        *,
+        sessions: int = 3,
+        users: Mapping[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__()
         self.port = free_port()
         self._behind = urlsplit(postgres.url)
-        self._settings = SETTINGS | {"default_pool_size": str(sessions)} | settings
+        self._settings = {**SETTINGS, "default_pool_size": str(sessions), **(settings or {})}
+        self._users = users or {}
         self._account = _account()
         self._process: Process | None = None
 
@@ -55,7 +65,8 @@ class PgBouncer(PostgresHost, Server):
         users, config = self.folder / "users", self.folder / "pgbouncer.ini"
         for file in (users, config):
             file.touch(0o600)
-        users.write_text(f'"{name}" "{password}"\n')
+        known = {name: password, **self._users}
+        users.write_text("".join(f'"{user}" "{secret}"\n' for user, secret in known.items()))
         settings = self._settings | {"listen_port": str(self.port), "auth_file": str(users)}
         lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
         config.write_text(f"[databases]\n* = host={host} port={port}\n[pgbouncer]\n{lines}")
