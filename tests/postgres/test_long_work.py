@@ -1,0 +1,149 @@
+"""Exports and purges: one state, few rows at a time, and nobody waits for them."""
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from chatstore import ChatMessage, SimpleChatStore, SQLChatStore
+from chatstore.sql import upkeep
+from chatstore.sql.transfer import PAGE
+from chatstore.sql.turn import Turn
+from tests.postgres.support import contradictions, query, stored
+
+
+@pytest.fixture
+def store(postgres_url: str) -> Iterator[SQLChatStore]:
+    with SQLChatStore(postgres_url, upgrade=True) as opened:
+        yield opened
+
+
+def test_an_export_sees_one_state(
+    postgres_url: str, store: SQLChatStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(40):
+        store.add_messages(f"k{n:02}", [ChatMessage(f"{n}:{part}") for part in "abc"])
+    before = stored(postgres_url)
+    rows = Turn.rows
+    with SQLChatStore(postgres_url) as other:
+        works: list[Callable[[], object]] = [
+            lambda: other.add_message("k00", ChatMessage("late")),
+            lambda: other.add_message("k20", ChatMessage("late"), 0),
+            lambda: other.add_message("k99", ChatMessage("late")),
+            lambda: other.delete_messages("k39"),
+            lambda: other.set_messages("k38", [ChatMessage("late")]),
+            lambda: other.delete_message("k37", 0),
+        ]
+        pending = iter(works)
+
+        def interrupted(turn: Turn, statement: str, **parameters: Any) -> list[Any]:
+            """Others write between two statements of the export."""
+            found = rows(turn, statement, **parameters)
+            if turn.conn is exporting[0]:
+                for work in pending:
+                    work()
+                    break
+            return found
+
+        exporting: list[Any] = []
+        snapshot = store._database.snapshot
+
+        @contextmanager
+        def noted() -> Iterator[Any]:
+            with snapshot() as conn:
+                exporting.append(conn)
+                yield conn
+
+        monkeypatch.setattr(Turn, "rows", interrupted)
+        monkeypatch.setattr(store._database, "snapshot", noted)
+        file = io.StringIO()
+        store.export_json(file, format="jsonl")
+        assert list(pending) == []
+    copy = SimpleChatStore()
+    copy.import_json(io.StringIO(file.getvalue()), format="jsonl")
+    held = {key: [m.content for m in copy.get_messages(key)] for key in copy.get_keys()}
+    assert held == before
+    assert "late" in stored(postgres_url)["k00"]
+
+
+def test_an_export_holds_few_rows(
+    postgres_url: str, store: SQLChatStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for first in range(0, 4500, 1500):
+        store.add_messages("long", [ChatMessage(f"{first + n}") for n in range(1500)])
+    query(
+        postgres_url,
+        "INSERT INTO chatstore_conversation (namespace, key, next_ordinal, count, revision, "
+        "created_at, updated_at) SELECT '', 'k' || n, 1048576, 1, 1, 1, 1 "
+        "FROM generate_series(1, 1200) AS n",
+    )
+    query(
+        postgres_url,
+        "INSERT INTO chatstore_message (conversation_id, ordinal, serial, format, payload, role, "
+        "created_at) SELECT id, 0, 1, 'chatstore', '{\"role\": \"user\", \"blocks\": []}', 'user', "
+        "1 FROM chatstore_conversation WHERE key <> 'long'",
+    )
+    sizes: list[int] = []
+    rows = Turn.rows
+
+    def counted(turn: Turn, statement: str, **parameters: Any) -> list[Any]:
+        found = rows(turn, statement, **parameters)
+        sizes.append(len(found))
+        return found
+
+    monkeypatch.setattr(Turn, "rows", counted)
+    file = io.StringIO()
+    report = store.export_json(file, format="jsonl")
+    assert (report.conversations, report.messages) == (1201, 5700)
+    assert max(sizes) == PAGE
+    assert sum(sizes) == 1201 + 5700
+
+
+def test_a_purge_goes_in_batches(
+    postgres_url: str, store: SQLChatStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SQLChatStore(postgres_url, ttl=0.001) as brief:
+        for n in range(230):
+            brief.add_messages(f"k{n}", [ChatMessage("a"), ChatMessage("b")])
+    store.add_message("kept", ChatMessage("a"))
+    time.sleep(0.01)
+    batches: list[int] = []
+    purge = upkeep.purge
+
+    def watched(turn: Turn) -> int:
+        batches.append(purge(turn))
+        # What the batches before freed is gone for others too, and a write waits for none.
+        left = query(
+            postgres_url, "SELECT count(*) FROM chatstore_conversation WHERE key <> 'kept'"
+        )
+        assert left == [(230 - sum(batches[:-1]),)]
+        store.add_message("kept", ChatMessage("b"))
+        return batches[-1]
+
+    monkeypatch.setattr(upkeep, "purge", watched)
+    assert store.purge_expired() == 230
+    assert batches == [100, 100, 30]
+    assert stored(postgres_url) == {"kept": ["a", "b", "b", "b"]}
+    assert query(postgres_url, "SELECT count(*) FROM chatstore_message") == [(4,)]
+    assert contradictions(postgres_url) == []
+
+
+def test_purges_share_the_work(postgres_url: str, store: SQLChatStore) -> None:
+    with SQLChatStore(postgres_url, ttl=0.001) as brief:
+        for n in range(150):
+            brief.add_message(f"k{n}", ChatMessage("a"))
+    time.sleep(0.01)
+    freed: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: freed.append(store.purge_expired())) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sum(freed) == 150
+    assert stored(postgres_url) == {}
