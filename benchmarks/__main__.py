@@ -31,6 +31,10 @@ QUESTIONS = (
     "redis_listing",
     "redis_memory",
     "redis_layout",
+    "postgres_append",
+    "postgres_last",
+    "postgres_tasks",
+    "postgres_peers",
 )
 
 
