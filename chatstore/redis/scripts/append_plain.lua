@@ -6,10 +6,10 @@
 local argv, call = ARGV, redis.call
 local writer, number, ttl = argv[1], argv[2], argv[3]
 local text = call('ZRANGE', key, -1, -1)[1]
-local fixed, inc, base, changes, serial, count, expires, was, last
+local fixed, inc, base, changes, serial, count, was, last
 if text then
-  fixed, inc, ttl, base, changes, serial, count, expires, was, last = string.match(text,
-    '^(~cs1|([^|]+)|(%d*)|%d+|%d+|%d+|%d+|(%-?%d+)|)(%d+)|(%d+)|(%d+)|%d+|(%d*)|([^|]*)|(%d*)|')
+  fixed, inc, ttl, base, changes, serial, count, was, last = string.match(text,
+    '^(~cs1|([^|]+)|(%d*)|%d+|%d+|%d+|%d+|(%-?%d+)|)(%d+)|(%d+)|(%d+)|%d+|%d*|([^|]*)|(%d*)|')
 end
 if was == writer then
   if last == number then return text end
@@ -58,9 +58,7 @@ else
   if #found > 0 then call('UNLINK', key .. ':state') end
 end
 if ttl ~= '' then
-  -- As `ending` has it.
+  -- As `ending` has it. Without a ttl there is nothing to take back: no end is without a ttl.
   call('PEXPIREAT', key, math.floor((at + ttl + 999) / 1000))
-elseif expires ~= '' then
-  call('PERSIST', key)
 end
 return header
