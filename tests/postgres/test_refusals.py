@@ -8,11 +8,16 @@ import pytest
 
 from chatstore import (
     ChatMessage,
+    ChatStoreError,
     DuplicateMessageError,
+    InvalidMessageError,
     SchemaOutdatedError,
     SQLChatStore,
     StoreBusyError,
+    StoreCorruptError,
+    StoreFullError,
     StoreReadOnlyError,
+    StoreUnavailableError,
 )
 from chatstore.sql import schema
 from chatstore.sql.engine import open_database
@@ -167,3 +172,48 @@ def test_an_id_that_others_take_meanwhile(postgres_url: str, store: SQLChatStore
     assert contradictions(postgres_url) == []
     with pytest.raises(DuplicateMessageError):
         store.add_message("k", ChatMessage("other", id="m3"))
+
+
+@pytest.mark.parametrize(
+    ("state", "ours"),
+    [
+        ("53100", StoreFullError),  # a full disk
+        ("53200", StoreUnavailableError),  # no memory
+        ("58030", StoreUnavailableError),  # an I/O error
+        ("XX001", StoreCorruptError),  # damaged data
+        ("42501", StoreReadOnlyError),  # a missing grant
+        ("57014", StoreBusyError),  # cancelled
+        ("54000", InvalidMessageError),  # too large
+    ],
+)
+def test_a_write_that_fails_half_way(
+    postgres_url: str, store: SQLChatStore, state: str, ours: type[ChatStoreError]
+) -> None:
+    # The server itself says so, when the conversation's row is written and the message is not.
+    store.add_messages("k", [ChatMessage("a"), ChatMessage("b")])
+    query(
+        postgres_url,
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION 'secret words' USING ERRCODE = '{state}'; END $$",
+    )
+    query(
+        postgres_url,
+        "CREATE TRIGGER failing BEFORE INSERT ON chatstore_message "
+        "FOR EACH ROW EXECUTE FUNCTION fail()",
+    )
+    before = store.get_conversation("k")
+    for write in (
+        lambda: store.add_message("k", ChatMessage("c")),
+        lambda: store.add_messages("k", [ChatMessage("c", id="m1"), ChatMessage("d")]),
+        lambda: store.add_message("new", ChatMessage("c")),
+        lambda: store.add_message("k", ChatMessage("c"), 1),
+        lambda: store.set_messages("k", [ChatMessage("c")]),
+    ):
+        with pytest.raises(ours) as caught:
+            write()
+        assert "secret" not in str(caught.value)
+    assert store.get_conversation("k") == before
+    query(postgres_url, "DROP TRIGGER failing ON chatstore_message")
+    store.add_message("k", ChatMessage("c"))
+    assert stored(postgres_url) == {"k": ["a", "b", "c"]}
+    assert contradictions(postgres_url) == []

@@ -75,6 +75,19 @@ class Living(Base):
         store.get_conversations()
         assert describe(store).expires_at == before
 
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_a_write_that_expects_something_does_too(self, open_store: OpenStore, n: int) -> None:
+        store = open_store(ttl=1000)
+        store.add_messages(KEY, say(*"ab"[:n]), expected_revision=ABSENT)
+        first = describe(store)
+        assert (first.ttl, first.expires_at is None) == (1000, False)
+        time.sleep(0.01)
+        store.add_messages(KEY, say(*"cd"[:n]), expected_revision=first.revision)
+        second = describe(store)
+        assert first.expires_at is not None
+        assert second.expires_at is not None
+        assert second.expires_at > first.expires_at
+
     def test_a_conversation_can_have_its_own(self, open_store: OpenStore) -> None:
         store = open_store(ttl=1000)
         store.add_message(KEY, ChatMessage("a"))
