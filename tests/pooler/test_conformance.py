@@ -1,5 +1,7 @@
 """The conformance suite through a pooler that has fewer sessions than the suite has threads."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -33,11 +35,15 @@ class AsyncPooledBackend(PooledBackend):
 
 class TestPooled(StoreTests, DurableTests):
     @pytest.fixture
-    def backend(self, postgres_database: str, pooler: PgBouncer) -> PooledBackend:
-        return PooledBackend(postgres_database, through(pooler, postgres_database))
+    def backend(self, postgres_database: str, pooler: PgBouncer) -> Iterator[PooledBackend]:
+        pooled = through(pooler, postgres_database)
+        with closing(PooledBackend(postgres_database, pooled)) as backend:
+            yield backend
 
 
 class TestAsyncPooled(StoreTests, DurableTests, AsyncTests):
     @pytest.fixture
-    def backend(self, postgres_database: str, pooler: PgBouncer) -> AsyncPooledBackend:
-        return AsyncPooledBackend(postgres_database, through(pooler, postgres_database))
+    def backend(self, postgres_database: str, pooler: PgBouncer) -> Iterator[AsyncPooledBackend]:
+        pooled = through(pooler, postgres_database)
+        with closing(AsyncPooledBackend(postgres_database, pooled)) as backend:
+            yield backend
