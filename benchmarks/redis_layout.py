@@ -52,19 +52,19 @@ THREE = {
 }
 ONE = {
     "append": """
-        local head = redis.call('ZRANGE', KEYS[1], 0, 0)[1] or '!0'
+        local head = redis.call('ZRANGE', KEYS[1], -1, -1)[1] or '~0'
         local n = string.sub(head, 2) + 1
-        redis.call('ZADD', KEYS[1], '-inf', '!' .. n, n * 1048576, '+' .. n .. '|' .. ARGV[1])
+        redis.call('ZADD', KEYS[1], '+inf', '~' .. n, n * 1048576, '+' .. n .. '|' .. ARGV[1])
         redis.call('ZREM', KEYS[1], head)
         redis.call('PEXPIREAT', KEYS[1], ARGV[3])
         return 1""",
-    "last": "return redis.call('ZRANGE', KEYS[1], -20, -1, 'WITHSCORES')",
+    "last": "return redis.call('ZRANGE', KEYS[1], -21, -1, 'WITHSCORES')",
     "insert": """
-        local head = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
-        local at = redis.call('ZRANGE', KEYS[1], ARGV[4] + 1, ARGV[4] + 2, 'WITHSCORES')
+        local head = redis.call('ZRANGE', KEYS[1], -1, -1)[1]
+        local at = redis.call('ZRANGE', KEYS[1], ARGV[4], ARGV[4] + 1, 'WITHSCORES')
         local n = string.sub(head, 2) + 1
         local middle = (at[2] + at[4]) / 2
-        redis.call('ZADD', KEYS[1], '-inf', '!' .. n, middle, '+' .. n .. '|' .. ARGV[1])
+        redis.call('ZADD', KEYS[1], '+inf', '~' .. n, middle, '+' .. n .. '|' .. ARGV[1])
         redis.call('ZREM', KEYS[1], head)
         redis.call('PEXPIREAT', KEYS[1], ARGV[3])
         return 1""",
