@@ -239,11 +239,19 @@ def derive(message: ChatMessage) -> tuple[str | None, str | None]:
         kind = "tool_call"
     elif message.role in _RESULT_ROLES:
         kind = "tool_result"
-        calls = [extra.get("tool_call_id")]
+        calls = [extra.get("tool_call_id"), *_more_results(extra.get("parts"))]
     elif types == {"thinking"}:
         kind = "reasoning"
     ids = list(dict.fromkeys(call for call in calls if isinstance(call, str)))
     return kind, json.dumps(ids) if ids else None
+
+
+def _more_results(parts: object) -> Iterator[Any]:
+    """The calls that the parts of a message answer, if it has several."""
+    for part in parts if isinstance(parts, list) else ():
+        extra = part.get("additional_kwargs") if isinstance(part, dict) else None
+        if isinstance(extra, dict):
+            yield extra.get("tool_call_id")
 
 
 def _undecodable(row: Row, error: Exception, strict: bool) -> UndecodableMessage:

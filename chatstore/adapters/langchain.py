@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 from chatstore import arguments
 from chatstore.adapters import values
 from chatstore.adapters.doors import AnyStoreOrURL, arguments_of, blocking, missing, native
+from chatstore.adapters.parts import said
 from chatstore.aio import AsyncChatStore
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import langchain as format
@@ -106,7 +107,7 @@ class ChatStoreMessageHistory(BaseChatMessageHistory):
     @property
     def messages(self) -> list[BaseMessage]:
         """All messages, oldest first, in a new list."""
-        return [_load(record) for record in self._store.get_records(self.session_id)]
+        return _load_all(self._store.get_records(self.session_id))
 
     @messages.setter
     def messages(self, messages: Sequence[BaseMessage]) -> None:
@@ -128,7 +129,7 @@ class ChatStoreMessageHistory(BaseChatMessageHistory):
         """`messages`, awaited."""
         if self._awaited is None:
             return await in_thread(lambda: self.messages)
-        return [_load(record) for record in await self._awaited.get_records(self.session_id)]
+        return _load_all(await self._awaited.get_records(self.session_id))
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """`add_messages`, awaited."""
@@ -178,6 +179,15 @@ def _native(message: BaseMessage, path: str) -> NativeMessage:
     if notes:
         payload["types"] = notes
     return NativeMessage(format.NAME, payload)
+
+
+def _load_all(records: Sequence[Record]) -> list[BaseMessage]:
+    return [message for record in records for message in _loaded(record)]
+
+
+def _loaded(record: Record) -> list[BaseMessage]:
+    parts = said(record)
+    return [_load(record)] if len(parts) == 1 else list(map(shown, parts))
 
 
 def _load(record: Record) -> BaseMessage:

@@ -30,6 +30,7 @@ from pydantic import AnyUrl, BaseModel, ConfigDict
 from chatstore import messages as ours
 from chatstore.adapters import values
 from chatstore.adapters.doors import native
+from chatstore.adapters.parts import said
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import llama_index as format
 from chatstore.records import Record
@@ -160,7 +161,12 @@ def load(record: Record) -> ChatMessage:
 
 def load_all(records: list[Record]) -> list[ChatMessage]:
     """The messages of records."""
-    return [load(record) for record in records]
+    return [message for record in records for message in _loaded(record)]
+
+
+def _loaded(record: Record) -> list[ChatMessage]:
+    parts = said(record)
+    return [load(record)] if len(parts) == 1 else list(map(view, parts))
 
 
 def view(message: ours.ChatMessage) -> ChatMessage:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self, cast
 
 from chatstore import arguments
 from chatstore.adapters.doors import AnyStoreOrURL, again, arguments_of, awaiting, missing, native
+from chatstore.adapters.parts import said, unfolded, without_last_part
 from chatstore.errors import ConflictError, InvalidMessageError
 from chatstore.formats import openai_responses as format
 from chatstore.messages import TEXT, Block, ChatMessage, NativeMessage, UndecodableMessage
@@ -219,7 +220,7 @@ def _items(records: Sequence[Record]) -> list[TResponseInputItem]:
         elif record.format == format.NAME:
             found.append(native(record))
         else:
-            found += shown(record.message)
+            found += [item for message in said(record) for item in shown(message)]
     return found
 
 
@@ -279,7 +280,9 @@ def _call(block: Block) -> dict[str, Any]:
 
 
 def _without_last(message: ChatMessage) -> ChatMessage:
-    """The message without its last call."""
+    """The message without its last call, or the last part of its request."""
+    if len(unfolded(message)) > 1:
+        return without_last_part(message)
     last = max(place for place, block in enumerate(message.blocks) if _is_call(block))
     blocks = [block for place, block in enumerate(message.blocks) if place != last]
     # The other calls are in `tool_calls` too, where the last one would live on.

@@ -8,7 +8,14 @@ that an older version of this library knows that it does not know it.
 from collections.abc import Callable
 from typing import Any
 
-from chatstore.formats import chatstore, langchain, llama_index, openai_chat, openai_responses
+from chatstore.formats import (
+    chatstore,
+    langchain,
+    llama_index,
+    openai_chat,
+    openai_responses,
+    pydantic_ai,
+)
 from chatstore.messages import ChatMessage
 
 VIEWS: dict[str, Callable[[dict[str, Any]], ChatMessage]] = {
@@ -17,5 +24,6 @@ VIEWS: dict[str, Callable[[dict[str, Any]], ChatMessage]] = {
     llama_index.NAME: llama_index.view,
     openai_chat.NAME: openai_chat.view,
     openai_responses.NAME: openai_responses.view,
+    pydantic_ai.NAME: pydantic_ai.view,
 }
 """The view of each format, by its name."""

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from langchain_core import messages as lc
 from llama_index.core.base.llms import types as li
+from pydantic_ai import messages as pai
+from pydantic_ai.conversation import Conversation
 
 from chatstore import ChatMemoryBuffer, ChatMessage, ChatStore, open_store
 from chatstore.adapters.langchain import ChatStoreMessageHistory
 from chatstore.adapters.llama_index import LlamaIndexChatStore
 from chatstore.adapters.openai_agents import ChatStoreSession
+from chatstore.adapters.parts import unfolded
+from chatstore.adapters.pydantic_ai import ChatStoreConversations
 
 Event = tuple[str, ...]
 
@@ -116,6 +120,26 @@ def write_openai(store: ChatStore) -> None:
     asyncio.run(ChatStoreSession("k", store).add_items(items))
 
 
+def write_pydantic_ai(store: ChatStore) -> None:
+    calls = [
+        pai.ToolCallPart("weather", args, id) for id, args in zip(("c1", "c2"), ARGS, strict=True)
+    ]
+    # As its agents write it: several roles, and several results, in one request.
+    written: list[pai.ModelMessage] = [
+        pai.ModelRequest(parts=[pai.SystemPromptPart(TALK[0][1]), pai.UserPromptPart(TALK[1][1])]),
+        pai.ModelResponse(parts=[pai.ThinkingPart("Hm."), pai.TextPart(TALK[2][1]), *calls]),
+        pai.ModelRequest(
+            parts=[
+                pai.ToolReturnPart("weather", "21 C", "c1"),
+                pai.ToolReturnPart("weather", "30 C", "c2"),
+            ]
+        ),
+        pai.ModelResponse(parts=[pai.TextPart(TALK[7][1])]),
+    ]
+    talk = Conversation(conversation_id="k", messages=written)
+    asyncio.run(ChatStoreConversations(store).save(talk))
+
+
 def _input(text: str) -> dict[str, str]:
     return {"type": "input_text", "text": text}
 
@@ -124,7 +148,11 @@ def read_chatstore(store: ChatStore) -> list[Event]:
     return [event for message in store.get_messages("k") for event in _events(message)]
 
 
-def _events(message: ChatMessage) -> list[Event]:
+def _events(whole: ChatMessage) -> list[Event]:
+    return [event for message in unfolded(whole) for event in _events_of(message)]
+
+
+def _events_of(message: ChatMessage) -> list[Event]:
     if message.role == "tool":
         return [("result", message.additional_kwargs["tool_call_id"], message.content or "")]
     found: list[Event] = []
@@ -187,12 +215,29 @@ def read_openai(store: ChatStore) -> list[Event]:
     return found
 
 
+def read_pydantic_ai(store: ChatStore) -> list[Event]:
+    loaded = asyncio.run(ChatStoreConversations(store).load("k"))
+    found: list[Event] = []
+    parts: list[Any] = [part for message in loaded.messages for part in message.parts]  # type: ignore[union-attr]
+    for part in parts:
+        if part.part_kind == "tool-call":
+            found.append(
+                ("call", part.tool_call_id, part.tool_name, json.dumps(part.args_as_dict()))
+            )
+        elif part.part_kind == "tool-return":
+            found.append(("result", part.tool_call_id, part.content))
+        elif part.part_kind != "thinking":
+            role = {"user-prompt": "user", "system-prompt": "system"}.get(part.part_kind)
+            found.append((role or "assistant", part.content))
+    return found
+
+
 def _joined(content: Any) -> str:
     return content if isinstance(content, str) else "\n".join(part["text"] for part in content)
 
 
-WRITERS = [write_chatstore, write_llama_index, write_langchain, write_openai]
-READERS = [read_chatstore, read_llama_index, read_langchain, read_openai]
+WRITERS = [write_chatstore, write_llama_index, write_langchain, write_openai, write_pydantic_ai]
+READERS = [read_chatstore, read_llama_index, read_langchain, read_openai, read_pydantic_ai]
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -226,6 +271,7 @@ def test_a_window_keeps_calls_with_results(write: Callable[[ChatStore], None]) -
         ("llama_index", "llama_index", "llama-index"),
         ("langchain", "langchain_core", "langchain"),
         ("openai_agents", "agents", "openai-agents"),
+        ("pydantic_ai", "pydantic_ai", "pydantic-ai"),
     ],
 )
 def test_a_missing_framework_names_its_extra(module: str, framework: str, extra: str) -> None:

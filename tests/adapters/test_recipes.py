@@ -21,12 +21,17 @@ from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.llms.mock import MockFunctionCallingLLM, MockLLM
 from llama_index.core.memory import ChatMemoryBuffer, Memory
 from llama_index.core.schema import Document
+from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.conversation import Conversation
+from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart
+from pydantic_ai.models.test import TestModel as PydanticTestModel
 
 import chatstore
 from chatstore import RedisChatStore, open_store
 from chatstore.adapters.langchain import ChatStoreMessageHistory
 from chatstore.adapters.llama_index import LlamaIndexChatStore, LlamaIndexMemoryStore
 from chatstore.adapters.openai_agents import ChatStoreSession
+from chatstore.adapters.pydantic_ai import ChatStoreConversations
 from chatstore.importers import import_file
 from tests.adapters.test_llama_index_loops import answers, weather
 from tests.adapters.test_openai_session import Played, says
@@ -71,6 +76,12 @@ def names(framework: str) -> dict[str, Any]:
     set_tracing_disabled(True)
     return {
         "Agent": Agent,
+        "ChatStoreConversations": ChatStoreConversations,
+        "Conversation": Conversation,
+        "PydanticAgent": PydanticAgent,
+        "TestModel": PydanticTestModel,
+        "hello": ModelRequest.user_text_prompt("Hello"),
+        "reply": ModelResponse(parts=[TextPart("Hi")]),
         "ChatMemoryBuffer": ChatMemoryBuffer,
         "ChatStoreMessageHistory": ChatStoreMessageHistory,
         "ChatStoreSession": ChatStoreSession,
@@ -110,7 +121,7 @@ def run(source: str, scope: dict[str, Any]) -> None:
         exec(code, scope)
 
 
-@pytest.mark.parametrize("name", ["llama_index", "langchain", "openai_agents"])
+@pytest.mark.parametrize("name", ["llama_index", "langchain", "openai_agents", "pydantic_ai"])
 def test_an_example_goes_on_where_it_was(
     name: str, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,6 +130,8 @@ def test_an_example_goes_on_where_it_was(
         if "main" in example:
             example["main"](url)
         else:
-            asyncio.run(example["chat"](url, Played(says("text"))))
+            text = PydanticTestModel(custom_output_text="text")
+            model = text if name == "pydantic_ai" else Played(says("text"))
+            asyncio.run(example["chat"](url, model))
     once = ["user: Hello again", "assistant: text"]
     assert capsys.readouterr().out.splitlines() == [*once, *once, *once]

@@ -21,6 +21,7 @@ c.changes = 0
 redis.call('ZREM', key, c.text)
 redis.call('ZADD', key, '+inf', written(c, updated, string.format(DIGITS, expires or 0)))
 if ARGV[7] ~= '{}' then redis.call('ZADD', key, '+inf', '#' .. ARGV[7]) end
+adopted()
 if expires then
   ending(expires)
 else
