@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.connection import parse_url
+from redis.exceptions import AuthenticationError, ReadOnlyError
 from redis.exceptions import ConnectionError as Unreachable
-from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as Late
 
 Kind = Literal["server", "cluster", "sentinel"]
@@ -174,7 +174,7 @@ def client(address: Address, *, awaited: bool) -> Any:
     # Behind Sentinel the driver would try the address that failed again and again, and would find
     # the master of before there once it is back: the store itself tries again, and asks anew.
     retries = 0 if address.kind == "sentinel" else RETRIES
-    options["retry"] = Retry(backoff, retries, supported_errors=_RETRIED)
+    options["retry"] = _patient(Retry, awaited=awaited)(backoff, retries, supported_errors=_RETRIED)
     if address.kind == "sentinel":
         login = {name: options[name] for name in ("ssl",) if name in options}
         watchers = Sentinel(  # type: ignore[no-untyped-call]
@@ -182,6 +182,43 @@ def client(address: Address, *, awaited: bool) -> Any:
         )
         return watchers.master_for(address.service)
     return library.Redis.from_pool(library.ConnectionPool(**options))
+
+
+def _patient(retry: Any, *, awaited: bool) -> Any:
+    """A driver's `Retry` that does not try a password again: to it, that is a connection error."""
+
+    class Blocking(retry):  # type: ignore[misc]
+        def call_with_retry(self, do: Any, *args: Any, **options: Any) -> Any:
+            def once() -> Any:
+                try:
+                    return do()
+                except AuthenticationError as error:
+                    raise _RefusedError(error) from None
+
+            try:
+                return super().call_with_retry(once, *args, **options)
+            except _RefusedError as refused:
+                raise refused.error from None
+
+    class Awaiting(retry):  # type: ignore[misc]
+        async def call_with_retry(self, do: Any, *args: Any, **options: Any) -> Any:
+            async def once() -> Any:
+                try:
+                    return await do()
+                except AuthenticationError as error:
+                    raise _RefusedError(error) from None
+
+            try:
+                return await super().call_with_retry(once, *args, **options)
+            except _RefusedError as refused:
+                raise refused.error from None
+
+    return Awaiting if awaited else Blocking
+
+
+class _RefusedError(Exception):
+    def __init__(self, error: AuthenticationError) -> None:
+        self.error = error
 
 
 class Patience:

@@ -212,8 +212,12 @@ def test_a_wrong_password_or_none(running: Running, face: str) -> None:
         (f"redis://{here}", "wants a password|refuses"),
         (f"redis://:wr0ng@{here}", "refuses the user name or the password"),
     ):
+        with server.client() as raw:
+            connected = raw.info("stats")["total_connections_received"]
         with opened(face, url) as store, pytest.raises(StoreUnavailableError, match=said) as caught:
             store.add_message(KEY, ChatMessage("hidden text"))
+        with server.client() as raw:  # it was said once
+            assert raw.info("stats")["total_connections_received"] - connected <= 3
         text = "".join(traceback.format_exception(caught.value))
         assert "wr0ng" not in text
         assert "hidden text" not in str(caught.value)
