@@ -1,6 +1,7 @@
 """A thread that leads writers when only tasks wait, whose own thread must not."""
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 
@@ -20,9 +21,14 @@ class Crew:
         self._wake = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopped = False
+        self._process = os.getpid()
 
     def rouse(self) -> None:
         """Lets it look whether it is wanted. Once too often does no harm."""
+        # In a forked child Python 3.13 ends the parent's tasks before it runs any hook of ours. A
+        # thread that leads for them would take the lock file, and never be able to give it back.
+        if os.getpid() != self._process:
+            return
         with self._mutex:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="chatstore", daemon=True)

@@ -342,6 +342,18 @@ def test_a_closed_database_stays_closed_in_the_child(path: Path, opened: Opened)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@can_fork
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_what_a_dead_task_asks_for_in_the_child_is_not_done(path: Path, opened: Opened) -> None:
+    """Python 3.13 ends the parent's tasks in the child before any hook of a fork has run."""
+    crew = opened(path)._commit._crew  # the hook gives the child a new one
+    child = os.fork()
+    if child == 0:
+        crew.rouse()
+        os._exit(threading.active_count() - 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs /dev/fd")
 def test_opening_and_closing_leaks_no_descriptor(path: Path, opened: Opened) -> None:
     opened(path)
