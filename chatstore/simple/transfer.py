@@ -23,6 +23,8 @@ def take_in(shelf: Shelf, stream: Stream, on_conflict: OnConflict) -> TransferRe
             target.append(new)
             shelf.keep(target)
         else:
+            if conversation.key in shelf.held:  # and what is beside it
+                shelf.drop(conversation.key)
             shelf.held[conversation.key] = _as_it_was(shelf, conversation, new)
         stored, messages = stored + 1, messages + len(new)
     return TransferReport(stored, messages, skipped)

@@ -1,5 +1,6 @@
 """How a state goes with its conversation and lives with it, and how entries are found."""
 
+import io
 import time
 
 import pytest
@@ -129,6 +130,21 @@ class StatesLiving(Base):
         assert read(store).parted == PARTED
         store.purge_expired()
         assert read(store).parted == PARTED
+
+    @pytest.mark.parametrize("begun", BEGUN)
+    def test_it_goes_when_an_import_replaces(self, store: ChatStore, begun: str) -> None:
+        file = io.BytesIO()
+        store.add_message(KEY, ChatMessage("from a file"))
+        store.export_json(file, format="jsonl")
+        store.delete_messages(KEY)
+        BEGUN[begun](store)
+        file.seek(0)
+        store.import_json(file, format="jsonl", on_conflict="replace")
+        assert held(store) == ["from a file"]
+        # Where there were no messages, there was nothing to replace: it goes with the new ones.
+        assert read(store).body == (BODY if begun == "without" else None)
+        store.delete_messages(KEY)
+        assert absent(store)
 
 
 class FindingEntries(Base):
