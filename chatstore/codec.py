@@ -227,8 +227,12 @@ def check_id(id: object, path: str) -> None:
 def derive(message: ChatMessage) -> tuple[str | None, str | None]:
     """Kind and tool-call ids, as columns, of a view."""
     blocks, extra = message.blocks, message.additional_kwargs
-    if not extra and len(blocks) == 1 and blocks[0]["block_type"] == "text":
-        return ("tool_result" if message.role in _RESULT_ROLES else None), None
+    if len(blocks) == 1 and blocks[0]["block_type"] == "text":  # nearly every one
+        if message.role not in _RESULT_ROLES:
+            if "tool_calls" not in extra:
+                return None, None
+        elif not extra:
+            return "tool_result", None
     types = {block["block_type"] for block in blocks}
     calls = [block.get("tool_call_id") for block in blocks if block["block_type"] == "tool_call"]
     listed = extra.get("tool_calls")

@@ -38,6 +38,11 @@ def dump(value: Any, path: str, depth: int = 0) -> str:
     Raises:
         NotJSONError: JSON cannot hold it.
     """
+    if type(value) is dict and len(value) == 1 and depth < MAX_DEPTH:
+        # What nearly every message has, if anything: one text under a name. See `encode`.
+        [(name, item)] = value.items()
+        if type(name) is str and type(item) is str:
+            return f"{{{quote(name)}:{quote(item)}}}"
     _check(value, path, depth)
     return encode(value)
 
