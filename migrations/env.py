@@ -73,7 +73,9 @@ def run_online() -> None:
     with_schema = given.get("schema")
     scripts = {found.revision for found in context.script.walk_revisions()}
     if missing := scripts.difference(schema.REVISIONS):
-        raise CommandError(f"add {missing.pop()!r} to REVISIONS in chatstore/sql/versions.py first")
+        raise CommandError(
+            f"add {missing.pop()!r} to REVISIONS in chatstore/sql/schema/versions.py first"
+        )
     try:
         database = open_database(url())
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chatstore import SQLChatStore
-from chatstore.sql import sqlite
+from chatstore.sql.engine import sqlite
 from chatstore.testing import AsyncTests, DurableTests, StoreTests
 from tests import backends
 

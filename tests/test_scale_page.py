@@ -16,8 +16,8 @@ from chatstore import ChatMessage, ConflictError, SQLChatStore, StoreReadOnlyErr
 from chatstore.errors import ChatStoreError
 from chatstore.sql import schema
 from chatstore.sql.engine import open_database
+from chatstore.sql.schema.versions import TABLES
 from chatstore.sql.statements import statements
-from chatstore.sql.versions import TABLES
 from tests.migrations.support import DUMPS, FIRST, contents_of
 from tests.servers.fixtures import Running
 from tests.servers.postgres import PostgresServer

@@ -10,8 +10,8 @@ from chatstore import operations as ops
 from chatstore.aio import AsyncChatStore
 from chatstore.settle import in_thread
 from chatstore.sql.carry import LONG, READS, is_sure, repeatable
+from chatstore.sql.engine.sqlite import Durability
 from chatstore.sql.reading import needs_snapshot
-from chatstore.sql.sqlite import Durability
 from chatstore.sql.store import RACES, SQLChatStore
 from chatstore.sql.turn import Raced
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from chatstore import codec
 from chatstore import operations as ops
 from chatstore.records import CheckReport, Row
-from chatstore.sql.faults import is_damage
+from chatstore.sql.engine.faults import is_damage
 from chatstore.sql.models import BLOCK, GAP
 from chatstore.sql.places import regular_rows
 from chatstore.sql.transfer import rows_of

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from chatstore.errors import StoreUnavailableError, TransferError
-from chatstore.sql.target import is_postgres, url_of
+from chatstore.sql.engine.target import is_postgres, url_of
 
 PAGE = 1000
 """Rows that are in memory at a time."""

@@ -6,7 +6,7 @@ models do not know: the tables of its chat history, with all that is in them.
 
 from typing import Any
 
-from chatstore.sql.versions import TABLES, VERSION_TABLE
+from chatstore.sql.schema.versions import TABLES, VERSION_TABLE
 
 _OURS = frozenset({*TABLES, VERSION_TABLE})
 

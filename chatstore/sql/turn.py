@@ -9,7 +9,7 @@ from chatstore import clock, errors
 from chatstore.arguments import ABSENT, Expected
 from chatstore.records import Conversation
 from chatstore.sql.clauses import EVERYTHING
-from chatstore.sql.conn import Conn
+from chatstore.sql.engine.conn import Conn
 from chatstore.sql.models import GAP
 from chatstore.sql.statements import Statements
 

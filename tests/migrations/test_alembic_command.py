@@ -129,8 +129,10 @@ def test_a_new_revision_has_the_form(tmp_path: Path, open_: Open) -> None:
     assert "invoice" not in source
     assert "chatstore_alembic_version" not in source
     told = spawned("upgrade", "head", ini=ini, url=url, fails=True)
-    assert "add '0004_bring_the_blocks_back' to REVISIONS in chatstore/sql/versions.py" in told
-    known = tmp_path / "chatstore" / "sql" / "versions.py"
+    assert (
+        "add '0004_bring_the_blocks_back' to REVISIONS in chatstore/sql/schema/versions.py" in told
+    )
+    known = tmp_path / "chatstore" / "sql" / "schema" / "versions.py"
     text = known.read_text("utf-8")
     known.write_text(text.replace(f'"{HEAD}")', f'"{HEAD}", "{made.stem}")'), "utf-8")
     spawned("upgrade", "head", ini=ini, url=url)

@@ -9,8 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from chatstore.sql import drift, schema
+from chatstore.sql import schema
 from chatstore.sql.models import Base
+from chatstore.sql.schema import drift
 from tests.migrations.conftest import Open
 from tests.migrations.support import ROOT, load, master, opened
 

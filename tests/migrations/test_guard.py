@@ -10,8 +10,9 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
 from chatstore import ChatStoreError, SQLChatStore
-from chatstore.sql import guard, schema
+from chatstore.sql import schema
 from chatstore.sql.engine import Database
+from chatstore.sql.schema import guard
 from tests.migrations.conftest import Open
 from tests.migrations.support import FIRST, HEAD, contents, master, opened, sound, version
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from chatstore.sql.conn import Conn
 from chatstore.sql.engine import open_database
-from chatstore.sql.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.conn import Conn
+from chatstore.sql.engine.sqlite_database import SQLiteDatabase
 
 TEXT = "x" * 680
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from chatstore.errors import StoreReadOnlyError, StoreUnavailableError
-from chatstore.sql import sqlite as sqlite_room
 from chatstore.sql.engine import open_database
-from chatstore.sql.files import is_remote
-from chatstore.sql.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine import sqlite as sqlite_room
+from chatstore.sql.engine.files import is_remote
+from chatstore.sql.engine.sqlite_database import SQLiteDatabase
 from tests.sql.ledger import append, back_door, count, ledger
 
 Opened = Callable[..., SQLiteDatabase]

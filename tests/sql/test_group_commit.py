@@ -18,10 +18,10 @@ from chatstore.errors import (
     StoreClosedError,
     StoreFullError,
 )
-from chatstore.sql import batch, commit
-from chatstore.sql.conn import Conn
-from chatstore.sql.op import Op
-from chatstore.sql.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine import batch, commit
+from chatstore.sql.engine.conn import Conn
+from chatstore.sql.engine.op import Op
+from chatstore.sql.engine.sqlite_database import SQLiteDatabase
 from tests.sql.ledger import append, back_door, count, names, queued, refuse, traced, wait_for
 
 Opened = Callable[..., SQLiteDatabase]

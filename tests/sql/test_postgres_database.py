@@ -21,9 +21,9 @@ from chatstore.errors import (
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from chatstore.sql.conn import Conn
 from chatstore.sql.engine import open_database
-from chatstore.sql.postgres_database import CONNECTIONS, PostgresDatabase
+from chatstore.sql.engine.conn import Conn
+from chatstore.sql.engine.postgres_database import CONNECTIONS, PostgresDatabase
 from tests.servers.fixtures import Running
 from tests.servers.postgres import PostgresServer
 from tests.sql.ledger import count, wait_for

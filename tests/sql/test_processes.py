@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from chatstore.errors import StoreClosedError, StoreUnavailableError
-from chatstore.sql import fork, writer
-from chatstore.sql.engine import open_database
-from chatstore.sql.lockfile import LockFile, OpenGate, has_wal_reset_bug
-from chatstore.sql.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine import fork, open_database, writer
+from chatstore.sql.engine.lockfile import LockFile, OpenGate, has_wal_reset_bug
+from chatstore.sql.engine.sqlite_database import SQLiteDatabase
 from tests.sql.ledger import append, count, ledger, names, traced
 
 Opened = Callable[..., SQLiteDatabase]
@@ -180,13 +179,13 @@ def _write_sixty(path: Path, answers: Path) -> int:
 FORKS = """
     import os, sys, threading, time, warnings
     from pathlib import Path
-    from chatstore.sql import fork
+    from chatstore.sql.engine import fork
     from tests.sql.ledger import append, count, ledger
 
     warnings.simplefilter("ignore", DeprecationWarning)
     if sys.argv[2] == "unguarded":
         fork.protect = lambda database: None
-        import chatstore.sql.sqlite_database as room
+        import chatstore.sql.engine.sqlite_database as room
         room.protect = fork.protect
     database = ledger(Path(sys.argv[1]))
     stop = threading.Event()

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from chatstore.errors import ChatStoreError, ConflictError, StoreBusyError
-from chatstore.sql.conn import Conn
-from chatstore.sql.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.conn import Conn
+from chatstore.sql.engine.sqlite_database import SQLiteDatabase
 from tests.sql.ledger import append, back_door, count, names
 
 Opened = Callable[..., SQLiteDatabase]

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Not `fork`: the process that runs the tests has threads. Not `spawn`: importing takes 0.4 s each.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["pytest", "chatstore.sql.sqlite_database", "chatstore.sql.aio"])
+processes.set_forkserver_preload(
+    ["pytest", "chatstore.sql.engine.sqlite_database", "chatstore.sql.aio"]
+)
 
 
 def environment() -> dict[str, str]:

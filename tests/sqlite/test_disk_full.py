@@ -19,7 +19,8 @@ import pytest
 
 from chatstore import ChatMessage, open_async_store, open_store
 from chatstore.errors import ChatStoreError, StoreFullError
-from chatstore.sql import SQLChatStore, sqlite
+from chatstore.sql import SQLChatStore
+from chatstore.sql.engine import sqlite
 from tests.sqlite.history import look
 from tests.sqlite.processes import in_process
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from chatstore.sql.sqlite import Place
+from chatstore.sql.engine.sqlite import Place
 
 _DRIVERS = frozenset({"pysqlite", "aiosqlite"})
 

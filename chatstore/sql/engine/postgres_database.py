@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from typing_extensions import override
 
 from chatstore.errors import StoreReadOnlyError
-from chatstore.sql import faults
-from chatstore.sql.conn import Conn
-from chatstore.sql.engine import Database
-from chatstore.sql.fork import DRAIN_SECONDS, protect, taint
-from chatstore.sql.loops import settle
-from chatstore.sql.pool import Pool
-from chatstore.sql.postgres import Server, is_usable, tidy
+from chatstore.sql.engine import Database, faults
+from chatstore.sql.engine.conn import Conn
+from chatstore.sql.engine.fork import DRAIN_SECONDS, protect, taint
+from chatstore.sql.engine.loops import settle
+from chatstore.sql.engine.pool import Pool
+from chatstore.sql.engine.postgres import Server, is_usable, tidy
 
 if TYPE_CHECKING:
     import psycopg
@@ -149,7 +148,7 @@ class PostgresDatabase(Database):
         if self._closed:
             raise faults.closed(self.name)
         self._refuse_read_only()
-        from chatstore.sql.alchemy import postgres_transaction
+        from chatstore.sql.engine.alchemy import postgres_transaction
 
         try:
             with contextlib.closing(self._server.connect()) as conn:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from chatstore.errors import ChatStoreError
-from chatstore.sql.op import Op, copy_of
+from chatstore.sql.engine.op import Op, copy_of
 
 LINGER = 0.001
 """Seconds that a leader waits for others at most, however long the last commit took."""

@@ -7,8 +7,8 @@ from chatstore._version import __version__
 from chatstore.errors import SchemaTooNewError, StoreCorruptError
 
 if TYPE_CHECKING:
-    from chatstore.sql.conn import Conn
     from chatstore.sql.engine import Database
+    from chatstore.sql.engine.conn import Conn
 
 REVISIONS = ("0001_messages", "0002_spaced_ordinals", "0003_adapter_state")
 """All of them in their order, so that they are known without Alembic. A test compares."""

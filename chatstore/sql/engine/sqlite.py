@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chatstore.errors import ChatStoreError, StoreUnavailableError
-from chatstore.sql import faults
-from chatstore.sql.files import create_private, is_remote
-from chatstore.sql.fork import is_tainted
+from chatstore.sql.engine import faults
+from chatstore.sql.engine.files import create_private, is_remote
+from chatstore.sql.engine.fork import is_tainted
 
 Durability = Literal["full", "normal"]
 Role = Literal["writer", "reader", "migration"]

@@ -11,8 +11,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from chatstore.errors import ChatStoreError
-from chatstore.sql.files import replaced_file
-from chatstore.sql.versions import TABLES, checked
+from chatstore.sql.engine.files import replaced_file
+from chatstore.sql.schema.versions import TABLES, checked
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -19,10 +19,10 @@ from enum import Enum
 from typing import Any
 
 from chatstore.errors import StoreBusyError, StoreClosedError
-from chatstore.sql import faults
-from chatstore.sql.batch import Batches, Transactions
-from chatstore.sql.crew import Crew
-from chatstore.sql.op import Mail, Op, copy_of, surely
+from chatstore.sql.engine import faults
+from chatstore.sql.engine.batch import Batches, Transactions
+from chatstore.sql.engine.crew import Crew
+from chatstore.sql.engine.op import Mail, Op, copy_of, surely
 
 # A batch holds its savepoints' undo pages in memory and its members' time in its hands.
 MAX_BATCH = 128

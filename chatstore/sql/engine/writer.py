@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from chatstore.errors import ChatStoreError, StoreCorruptError
-from chatstore.sql import faults
-from chatstore.sql.lockfile import (
+from chatstore.sql.engine import faults
+from chatstore.sql.engine.lockfile import (
     BorrowedGate,
     Gate,
     LockFile,
@@ -19,7 +19,7 @@ from chatstore.sql.lockfile import (
     OpenGate,
     has_wal_reset_bug,
 )
-from chatstore.sql.sqlite import Connector, Place, pause
+from chatstore.sql.engine.sqlite import Connector, Place, pause
 
 # How long a writer may go on in a file that was deleted or replaced under it.
 _LOOK_SECONDS = 0.2

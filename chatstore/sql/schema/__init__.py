@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from chatstore._version import __version__
 from chatstore.errors import ChatStoreError, SchemaOutdatedError, StoreReadOnlyError
-from chatstore.sql import faults
-from chatstore.sql.versions import HEAD, REVISIONS, TABLES, VERSION_TABLE, current, current_of
+from chatstore.sql.engine import faults
+from chatstore.sql.schema.versions import (
+    HEAD,
+    REVISIONS,
+    TABLES,
+    VERSION_TABLE,
+    current,
+    current_of,
+)
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -139,7 +146,7 @@ def check(database: "Database", *, schema: str | None = None) -> list[str]:
     if found != HEAD:
         return [f"the schema is {found or 'base'}, not {HEAD}"]
     if database.dialect == "sqlite":
-        from chatstore.sql.drift import differences
+        from chatstore.sql.schema.drift import differences
 
         return database.read(differences)
     return _compare(database, schema)
@@ -151,7 +158,7 @@ def changing(database: "Database", *, schema: str | None = None) -> "Iterator[sa
 
     It is rolled back if a row or a reference got lost in it.
     """
-    from chatstore.sql import guard
+    from chatstore.sql.schema import guard
 
     with database.exclusive() as conn:
         sqlite = database.dialect == "sqlite"
@@ -161,7 +168,7 @@ def changing(database: "Database", *, schema: str | None = None) -> "Iterator[sa
 
 def migrations() -> Path:
     """The folder of the revisions: inside the installed package, else at the checkout's root."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     # The package first: `site-packages/migrations` may be somebody else's.
     for folder in (package / "migrations", package.parent / "migrations"):
         if (folder / "versions" / f"{HEAD}.py").is_file():
@@ -246,8 +253,8 @@ def _script() -> "ScriptDirectory":
 
 
 def _back_up(database: "Database", conn: "sa.Connection", found: str) -> Path | None:
-    from chatstore.sql import guard
-    from chatstore.sql.sqlite_database import SQLiteDatabase
+    from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+    from chatstore.sql.schema import guard
 
     path = database.place.path if isinstance(database, SQLiteDatabase) else None
     if path is None or not guard.has_conversations(conn):

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from chatstore.sql.op import Op
+from chatstore.sql.engine.op import Op
 
 _IDLE_SECONDS = 5.0
 

@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from chatstore.sql.models import Base
 
 if TYPE_CHECKING:
-    from chatstore.sql.conn import Conn
+    from chatstore.sql.engine.conn import Conn
 
 _TOP_LEVEL_COMMA = re.compile(r",(?![^(]*\))")
 

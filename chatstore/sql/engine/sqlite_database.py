@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from typing_extensions import override
 
 from chatstore.errors import ChatStoreError, ConflictError, StoreReadOnlyError
-from chatstore.sql import faults
-from chatstore.sql.commit import GroupCommit
-from chatstore.sql.conn import Conn
-from chatstore.sql.engine import READERS, Database
-from chatstore.sql.files import replaced_file
-from chatstore.sql.fork import DRAIN_SECONDS, protect, taint
-from chatstore.sql.loops import settle
-from chatstore.sql.pool import Pool
-from chatstore.sql.sqlite import Connector, Place, pause, require_file
-from chatstore.sql.writer import Writer
+from chatstore.sql.engine import READERS, Database, faults
+from chatstore.sql.engine.commit import GroupCommit
+from chatstore.sql.engine.conn import Conn
+from chatstore.sql.engine.files import replaced_file
+from chatstore.sql.engine.fork import DRAIN_SECONDS, protect, taint
+from chatstore.sql.engine.loops import settle
+from chatstore.sql.engine.pool import Pool
+from chatstore.sql.engine.sqlite import Connector, Place, pause, require_file
+from chatstore.sql.engine.writer import Writer
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -129,7 +128,7 @@ class SQLiteDatabase(Database):
         if self.place.read_only:
             raise self._read_only()
         with self._commit.alone(self.place.lock_timeout), self._raw_exclusive() as conn:
-            from chatstore.sql.alchemy import transaction
+            from chatstore.sql.engine.alchemy import transaction
 
             with transaction(conn, self._writer) as connection:
                 yield connection

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chatstore.arguments import check_durability
-from chatstore.sql.conn import Conn
-from chatstore.sql.loops import Mailboxes, Workers, settle
-from chatstore.sql.op import Op
-from chatstore.sql.sqlite import Durability
+from chatstore.sql.engine.conn import Conn
+from chatstore.sql.engine.loops import Mailboxes, Workers, settle
+from chatstore.sql.engine.op import Op
+from chatstore.sql.engine.sqlite import Durability
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -165,15 +165,15 @@ def open_database(
         ImportError: PostgreSQL's driver is not installed.
         StoreUnavailableError: The file is missing and must not be created.
     """
-    from chatstore.sql.target import is_postgres, sqlite_place
+    from chatstore.sql.engine.target import is_postgres, sqlite_place
 
     check_durability(durability)
     if not isinstance(target, Path) and is_postgres(target):
-        from chatstore.sql.postgres import Server
-        from chatstore.sql.postgres_database import PostgresDatabase
+        from chatstore.sql.engine.postgres import Server
+        from chatstore.sql.engine.postgres_database import PostgresDatabase
 
         return PostgresDatabase(Server(target), lock_timeout=lock_timeout, read_only=read_only)
-    from chatstore.sql.sqlite_database import SQLiteDatabase
+    from chatstore.sql.engine.sqlite_database import SQLiteDatabase
 
     place = sqlite_place(target)
     place.durability = durability

@@ -13,8 +13,8 @@ import select
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from chatstore.sql import faults
-from chatstore.sql.target import borrowed, url_of
+from chatstore.sql.engine import faults
+from chatstore.sql.engine.target import borrowed, url_of
 
 if TYPE_CHECKING:
     import psycopg
