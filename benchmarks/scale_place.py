@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from chatstore import SQLChatStore
-from chatstore.sql.versions import TABLES
+from chatstore.sql.schema.versions import TABLES
 
 SERVER = {
     "fsync": "on",
