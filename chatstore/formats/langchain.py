@@ -7,7 +7,7 @@ to the adapter only.
 from typing import Any
 
 from chatstore.formats import chatstore
-from chatstore.messages import Block, ChatMessage, text_block
+from chatstore.messages import Block, ChatMessage, is_role, text_block
 
 NAME = "langchain"
 
@@ -53,8 +53,9 @@ def view(payload: dict[str, Any]) -> ChatMessage:
     if calls:
         rest.pop("tool_calls", None)  # the same calls, as OpenAI said them
     rest |= {k: v for k, v in data.items() if k not in _SHOWN and v not in (None, {}, [])}
-    fields = {"role": role or "assistant", "additional_kwargs": rest, "blocks": [*blocks, *calls]}
-    return chatstore.view(fields)
+    if not is_role(role):
+        role = "assistant"  # any text is a role there; the payload keeps it
+    return chatstore.view({"role": role, "additional_kwargs": rest, "blocks": [*blocks, *calls]})
 
 
 def _dicts(data: dict[str, Any], name: str) -> list[dict[str, Any]]:

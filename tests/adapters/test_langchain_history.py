@@ -152,6 +152,15 @@ def test_what_goes_in_comes_out_equal(stores: list[ChatStore], given: list[BaseM
         assert store.check().ok
 
 
+@pytest.mark.parametrize("role", ["\0", "a\0b", "\ud800", ""])
+def test_a_role_that_no_column_keeps_is_kept_in_the_payload(store: ChatStore, role: str) -> None:
+    history = ChatStoreMessageHistory("k", store)
+    history.add_message(ChatMessage(role=role, content="a"))
+    assert history.messages == [ChatMessage(role=role, content="a")]
+    assert store.get_messages("k")[0].role == "assistant"
+    assert store.check().ok
+
+
 def test_the_calls_of_the_base(store: ChatStore) -> None:
     history = ChatStoreMessageHistory("user:1", store)
     assert history.messages == []
