@@ -145,9 +145,21 @@ class PostgresDatabase(Database):
 
         Commits at the end of the block, rolls back if it raises.
         """
+        self._refuse_read_only()
+        with self._alchemy() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def inspecting(self) -> "Iterator[sa.Connection]":
+        """Yields an SQLAlchemy connection in a transaction that may only read."""
+        with self._alchemy() as connection:
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            yield connection
+
+    @contextlib.contextmanager
+    def _alchemy(self) -> "Iterator[sa.Connection]":
         if self._closed:
             raise faults.closed(self.name)
-        self._refuse_read_only()
         from chatstore.sql.engine.alchemy import postgres_transaction
 
         try:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
     from chatstore.sql.engine import Database
+    from chatstore.sql.engine.postgres_database import PostgresDatabase
 
 __all__ = [
     "HEAD",
@@ -149,7 +150,7 @@ def check(database: "Database", *, schema: str | None = None) -> list[str]:
         from chatstore.sql.schema.drift import differences
 
         return database.read(differences)
-    return _compare(database, schema)
+    return _compare(cast("PostgresDatabase", database), schema)
 
 
 @contextmanager
@@ -225,16 +226,19 @@ def _run(conn: "sa.Connection", target: str, *, down: bool) -> None:
     context.run_migrations(op=Operations(context))
 
 
-def _compare(database: "Database", schema: str | None) -> list[str]:
+def _compare(database: "PostgresDatabase", schema: str | None) -> list[str]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     from chatstore.sql.models import Base
+    from chatstore.sql.schema import guard
 
     def ours(name: str | None, kind: str, _parents: Any) -> bool:
         return kind != "table" or name in TABLES
 
-    with changing(database, schema=schema) as conn:
+    with database.inspecting() as conn:
+        if schema is not None:
+            guard.enter(conn, schema)
         context = MigrationContext.configure(
             conn,
             opts={

@@ -58,10 +58,15 @@ def postgresql(conn: "sa.Connection", schema: str | None) -> Iterator[None]:
         known = text("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = :name")
         if conn.scalar(known, {"name": checked(schema)}) is None:
             conn.execute(text(f'CREATE SCHEMA "{schema}"'))
-        conn.execute(text(f'SET LOCAL search_path TO "{schema}"'))
+        enter(conn, schema)
     rows = _count(conn)
     yield
     _compare(rows, _count(conn))
+
+
+def enter(conn: "sa.Connection", schema: str) -> None:
+    """Until the end of the transaction, names without a schema are those of this one."""
+    conn.execute(text(f'SET LOCAL search_path TO "{checked(schema)}"'))
 
 
 def has_conversations(conn: "sa.Connection") -> bool:
