@@ -44,7 +44,7 @@ class ChatStoreConversations(ConversationStore):
     conversation as its key: `ChatStore.get_messages` shows it. What other frameworks wrote there
     is part of it, as views, and is never rewritten; a fork copies the messages that it keeps, so
     that each conversation has a ttl and an end of its own. Deleting, expiring and erasing take the
-    branches along that were left.
+    branches along that were left, and so do exports and copies of the store.
 
     Args:
         store: A `ChatStore`, an `AsyncChatStore`, or a URL to open; only what was opened here is
@@ -219,7 +219,7 @@ class ChatStoreConversations(ConversationStore):
             record = ConversationRecord(conversation_id=key, head_id=None)
             record.updated_at = clock.show(state.updated_at)
         else:
-            record = messages.decode_record(state.body)
+            record = branches.at_head(messages.decode_record(state.body), state)
         if state.body is None or state.changed:
             head = None
             if state.head is not None:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from chatstore.formats.pydantic_ai import NAME
 from chatstore.json_text import encode
-from chatstore.records import Draft, Row, State
+from chatstore.records import MADE, Draft, Row, State
 
 _FOREIGN = "chatstore:"
 
@@ -20,7 +21,22 @@ def entry_id(key: str, row: Row) -> str:
     """
     if row.id is not None and (row.format == NAME or row.id.startswith(_FOREIGN)):
         return row.id
-    return _FOREIGN + sha256(f"{key}\0{row.record_id}".encode()).hexdigest()[:32]
+    return _foreign_id(key, row.record_id)
+
+
+def at_head(record: Any, state: State) -> Any:
+    """A record, with the id that the newest message has here.
+
+    Elsewhere it had another one, if it is another framework's and its record's id was made by the
+    store that a file came from.
+    """
+    if state.changed or state.head is None or not state.head.startswith(MADE):
+        return record
+    return replace(record, head_id=_foreign_id(state.key, state.head))
+
+
+def _foreign_id(key: str, record: str) -> str:
+    return _FOREIGN + sha256(f"{key}\0{record}".encode()).hexdigest()[:32]
 
 
 class Node(NamedTuple):

@@ -7,9 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from chatstore import clock
+from chatstore import operations as ops
 from chatstore.records import Conversation, Draft, Row
 from chatstore.store import ChatStore
-from chatstore.transfer import OnConflict, Progress, Stream
+from chatstore.transfer import Accompanied, OnConflict, Progress, Stream
 
 _REPORT_EVERY = 500  # messages
 
@@ -45,7 +46,8 @@ def copy_store(
 ) -> CopyReport:
     """Store all conversations of one store in another, all or none, and compare them there.
 
-    Ids, times, statuses, metadata, formats and ttls come along. Stores may be of any kinds.
+    Ids, times, statuses, metadata, formats, ttls and what adapters keep beside conversations come
+    along. Stores may be of any kinds.
 
     Args:
         source: It is read from one snapshot, where its kind can give one, and never changed.
@@ -66,7 +68,7 @@ def copy_store(
         (1, True)
     """
     # Existing keys are of another making, and cannot be compared.
-    known = set(target.get_keys()) if on_conflict in ("skip", "append") else set()
+    known = _known(target) if on_conflict in ("skip", "append") else set()
     reader = _Reader(source, progress)
     report = target._restore(reader.stream, on_conflict)
     compared = {key: mark for key, mark in reader.marks.items() if key not in known}
@@ -75,17 +77,23 @@ def copy_store(
         report.conversations,
         report.messages,
         report.skipped,
-        len(compared),
+        sum(mark.count > 0 for mark in compared.values()),
         _sum(reader.marks),
         problems,
     )
 
 
+def _known(store: ChatStore) -> set[str]:
+    """The keys of all conversations, and of all states."""
+    states = store._execute(ops.ListStates(None, None))
+    return {*store.get_keys(), *(state.key for state in states)}
+
+
 def content_digest(store: ChatStore, progress: Progress | None = None) -> str:
     """A SHA-256 of all that a store holds: equal in two stores exactly if they hold the same.
 
-    Keys, metadata, ttls and messages count, with ids, payloads, statuses and times; revisions
-    and the time of the last write do not.
+    Keys, metadata, ttls and messages count, with ids, payloads, statuses and times, and what
+    adapters keep beside conversations; revisions and the time of the last write do not.
     """
     return _sum(_read(store, progress))
 
@@ -133,6 +141,9 @@ class _Reader:
             json.dumps(conversation.metadata, sort_keys=True),
         )
         digest = hashlib.sha256(repr(facts).encode())
+        if isinstance(conversation, Accompanied):
+            beside = (*conversation.state, conversation.changed)
+            digest.update(repr(beside).encode())
         count = 0
         for row in rows:
             draft = row.draft

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 from chatstore import errors
 from chatstore import operations as ops
-from chatstore.records import Draft
+from chatstore.records import Draft, StateDraft
 from chatstore.redis import faults
 from chatstore.redis import rows as layout
 from chatstore.redis.asking import Ask, Plan, in_us
@@ -52,7 +52,7 @@ class Plans(States):
         if not drafts:
             raise errors.nothing_to_copy(op.key)
         token = yield from self.stage(op.to_key, drafts, found.header.ttl)
-        if not (yield from self.adopt(op.to_key, token, found.metadata, absent=True)):
+        if not (yield from self.adopt(op.to_key, token, found.metadata, there="state")):
             raise errors.exists(op.to_key)
         return len(drafts)
 
@@ -71,7 +71,7 @@ class Plans(States):
         token: str,
         metadata: str,
         *,
-        absent: bool,
+        there: str,
         times: tuple[int, int, int | None] | None = None,
     ) -> Plan[bool]:
         """Put what was staged in its place; `False`: something is there, and should not be.
@@ -80,27 +80,49 @@ class Plans(States):
             key: The place.
             token: Where it was staged.
             metadata: What it gets, as JSON.
-            absent: Whether nothing may be there.
+            there: What may be there: "none", "state" (one alone, which goes with the conversation
+                instead of what was staged), or "any" (which goes).
             times: When it was created, updated, and expires (`None`: never; or `BY_TTL`).
         """
         created, updated, expires = ("", "", BY_TTL) if times is None else times
         result = yield from self.write(
             "adopt",
             key,
-            "absent" if absent else "any",
+            there,
             created,
             updated,
             "never" if expires is None else "" if expires == BY_TTL else expires,
             metadata,
             others=(staging(self.names.conversation(key), token),),
         )
-        if result == "lost":
-            raise errors.StoreUnavailableError(f"what was staged for {key!r} is gone; repeat it")
-        return result == "kept"
+        return _is_placed(key, result)
+
+    def stage_state(
+        self, key: str, state: StateDraft, token: str, seen: str, ttl: int | None
+    ) -> Plan[None]:
+        """Build a state aside, with the messages that may be there, or alone with its ttl."""
+        member, parted = layout.state_member(state, seen, ttl), layout.parted_member(state)
+        name = staging(self.names.conversation(key), token)
+        yield from self.write("stage_state", key, member, parted, at=name)
+
+    def adopt_state(
+        self, key: str, token: str, *, there: str, expires_at: int | None
+    ) -> Plan[bool]:
+        """Put a state that was staged alone in its place; as `adopt`."""
+        name = staging(self.names.conversation(key), token)
+        ends = "" if expires_at is None else expires_at
+        result = yield from self.write("adopt_state", key, there, ends, others=(name,))
+        return _is_placed(key, result)
 
     def discard(self, key: str, token: str) -> Plan[None]:
         """Forget what was staged."""
         yield Ask([("UNLINK", staging(self.names.conversation(key), token))])
+
+
+def _is_placed(key: str, result: str) -> bool:
+    if result == "lost":
+        raise errors.StoreUnavailableError(f"what was staged for {key!r} is gone; repeat it")
+    return result == "kept"
 
 
 def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:

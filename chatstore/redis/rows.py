@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from chatstore import clock
 from chatstore.json_text import quote
-from chatstore.records import Conversation, Draft, Row, Status
+from chatstore.records import Conversation, Draft, Row, StateDraft, Status
 
 LAYOUT = "1"
 GAP = 1 << 20
@@ -227,13 +227,38 @@ def has_metadata(members: Sequence[str]) -> bool:
 
 
 class Beside(NamedTuple):
-    """What the member of a state says; `seen` is the revision that its write led to."""
+    """What the member of a state says; `seen` is the revision that its write led to.
+
+    Without messages, and with a ttl, `seen` ends with an `@` and the moment of its end, to the
+    microsecond: Redis knows it to the millisecond.
+    """
 
     updated_at: int
     seen: str
     ttl: str
     scope: str | None
     body: str
+
+    @property
+    def expires_at(self) -> int | None:
+        """Its end, while there are no messages."""
+        at = self.seen.partition("@")[2]
+        return int(at) if at else None
+
+    def draft(self, parted: str) -> StateDraft:
+        """The state as it would be written elsewhere, with the member of what was left, or ''."""
+        return StateDraft(self.body, parted[1:], self.scope, self.updated_at)
+
+
+def state_member(state: StateDraft, seen: str, ttl: int | None) -> str:
+    """The member of a state; `ttl` is its own, while there are no messages."""
+    own = "" if ttl is None else ttl
+    return f"${state.updated_at}|{seen}|{own}|{scope_text(state.scope)}|{state.body}"
+
+
+def parted_member(state: StateDraft) -> str:
+    """The member of what the conversation has left; '' if it has left nothing."""
+    return f"%{state.parted}" if state.parted else ""
 
 
 def beside(member: str) -> Beside | None:

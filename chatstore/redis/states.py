@@ -36,11 +36,7 @@ class States(Writes, Reads):
             revision = f"{header.incarnation}-{header.changes}"
             if not member:
                 return State(key, None, "", None, header.updated_at, revision, False, head)
-        held = layout.beside(member)
-        if held is None:
-            raise errors.StoreCorruptError(
-                f"the state beside {key!r} cannot be read; see check(), and restore a backup"
-            )
+        held = self.held_state(key, member)
         if header is None:
             revision = f"~{held.seen}"
         changed = header is not None and held.seen != revision
@@ -140,14 +136,47 @@ class States(Writes, Reads):
             found += state_problems(key, state, parted)
         return CheckReport(conversations, messages, found)
 
+    def exists(self, key: str) -> Plan[tuple[bool, bool]]:
+        """Whether there is a conversation, and whether there is a state without one."""
+        name = self.names.conversation(key)
+        asked = [("ZRANGE", name, -1, -1), ("EXISTS", beside(name))]
+        header, alone = yield Ask(asked, key)
+        for member in layout.texts(header):
+            self._header(key, member)
+        return bool(header), not header and bool(int(alone))
+
+    def alone(self) -> Plan[list[str]]:
+        """The keys of states without messages."""
+        names = yield Scan(self.names.pattern(behind=":state"))
+        keys = (self.names.alone(layout.text(name)) for name in names)
+        return sorted({key for key in keys if key is not None})
+
+    def state_alone(self, key: str) -> Plan[tuple[layout.Beside, str] | None]:
+        """A state without messages, and the member of what was left; `None`: there is none."""
+        [reply] = yield Ask([("ZRANGE", beside(self.names.conversation(key)), 0, -1)], key)
+        if not reply:
+            return None
+        member, parted = (*layout.texts(reply), "")[:2]
+        return self.held_state(key, member), parted
+
+    def held_state(self, key: str, member: str) -> layout.Beside:
+        """What a member says.
+
+        Raises:
+            StoreCorruptError: It is no state.
+        """
+        held = layout.beside(member)
+        if held is None:
+            raise errors.StoreCorruptError(
+                f"the state beside {key!r} cannot be read; see check(), and restore a backup"
+            )
+        return held
+
     def _lonely(self) -> Plan[list[tuple[str, str, str]]]:
         """The states without messages, as `_members`."""
-        names = yield Scan(self.names.pattern(behind=":state"))
         found: list[tuple[str, str, str]] = []
-        for name in map(layout.text, names):
-            key = self.names.alone(name)
-            if key is not None:
-                [reply] = yield Ask([("ZRANGE", name, 0, -1)], key)
-                state, parted = (*layout.texts(reply), "", "")[:2]
-                found.append((key, state, parted))
-        return sorted(found)
+        for key in (yield from self.alone()):
+            [reply] = yield Ask([("ZRANGE", beside(self.names.conversation(key)), 0, -1)], key)
+            state, parted = (*layout.texts(reply), "", "")[:2]
+            found.append((key, state, parted))
+        return found

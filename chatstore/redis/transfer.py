@@ -6,11 +6,21 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from chatstore import arguments, clock, codec, errors
 from chatstore import operations as ops
-from chatstore.records import Conversation, Draft, Row
+from chatstore.records import Conversation, Draft, Row, StateDraft
 from chatstore.redis.asking import Plan
+from chatstore.redis.checks import Whole
 from chatstore.redis.plans import BY_TTL, Plans
 from chatstore.redis.writes import distinct
-from chatstore.transfer import NEW, OnConflict, Snapshot, Stream, TransferReport
+from chatstore.transfer import (
+    NEW,
+    Accompanied,
+    OnConflict,
+    Snapshot,
+    Stream,
+    TransferReport,
+    accompanied,
+    alone,
+)
 
 T = TypeVar("T")
 
@@ -31,14 +41,31 @@ def snapshot(plans: Plans, carry_out: CarryOut) -> Snapshot:
     keys = carry_out(plans.keys())
     heads = carry_out(plans.heads(keys))
     messages = sum(head.known.held for head in heads)
+    # Those that have become conversations by now may be among the keys already, or not.
+    named = {head.key for head in heads}.union(carry_out(plans.alone()))
 
     def conversations() -> Iterator[tuple[Conversation, Iterable[Row]]]:
-        for key, _, _ in heads:
+        for key in sorted(named):
             whole = carry_out(plans.whole(key))
-            if whole is not None:  # else it went meanwhile
-                yield whole.header.conversation(key, whole.metadata), whole.rows
+            if whole is not None:
+                yield _with_state(plans, key, whole), whole.rows
+                continue
+            found = carry_out(plans.state_alone(key))
+            if found is not None:  # else it went meanwhile
+                state, parted = found
+                ttl = int(state.ttl) if state.ttl else None
+                yield alone(key, state.draft(parted), ttl, state.expires_at), ()
 
     return Snapshot(messages, False, conversations())
+
+
+def _with_state(plans: Plans, key: str, whole: Whole) -> Conversation:
+    told = whole.header.conversation(key, whole.metadata)
+    member, parted = whole.state
+    if not member:
+        return told
+    state = plans.held_state(key, member)
+    return accompanied(told, state.draft(parted), changed=state.seen != told.revision)
 
 
 def restore(
@@ -84,8 +111,13 @@ def _expires(conversation: Conversation) -> int | None:
 
 
 class _Staged(NamedTuple):
+    """What was staged; `joins`: a state is there that the conversation goes with."""
+
     conversation: Conversation
     token: str
+    revision: str
+    joins: bool
+    alone: bool
 
 
 class _Restore:
@@ -104,8 +136,8 @@ class _Restore:
         distinct(key, drafts)
         codec.encode_metadata(conversation.metadata)
         arguments.ttl_in_us(conversation.ttl)
-        exists = self._exists(key)
-        if exists and self._on_conflict == "error":
+        exists, alone = self._exists(key)
+        if (exists or alone) and self._on_conflict == "error":
             raise errors.occupied(key)
         if exists and self._on_conflict == "append" and drafts:
             # Ids are compared before the revision is, and that fits none: nothing is written.
@@ -115,61 +147,98 @@ class _Restore:
     def stage(self, conversation: Conversation, drafts: list[Draft]) -> None:
         """Build a conversation aside, unless it has another way to go."""
         key = conversation.key
-        exists = self._on_conflict in ("skip", "append") and self._exists(key)
-        if exists and self._on_conflict == "skip":
-            self.skipped += 1
+        exists = alone = False
+        if self._on_conflict in ("skip", "append"):
+            exists, alone = self._exists(key)
+        if (exists or alone) and self._on_conflict == "skip":
+            self.skipped += bool(drafts)
         elif exists:
             self.behind.add(key)
         else:
-            self.stored += 1
+            self.stored += bool(drafts)
             drafts = list(distinct(key, drafts)[0])
             self.messages += len(drafts)
             if drafts:  # without a message there is no conversation
-                ttl = arguments.ttl_in_us(conversation.ttl)
-                if conversation.revision == NEW:
-                    ttl = self._plans.ttl
-                token = self._carry_out(self._plans.stage(key, drafts, ttl))
-                self._staged.append(_Staged(conversation, token))
+                self._stage_messages(conversation, drafts, joins=alone)
+            elif isinstance(conversation, Accompanied) and not alone:
+                self._stage_alone(conversation)
+
+    def _stage_messages(
+        self, conversation: Conversation, drafts: list[Draft], *, joins: bool
+    ) -> None:
+        key = conversation.key
+        ttl = arguments.ttl_in_us(conversation.ttl)
+        if conversation.revision == NEW:
+            ttl = self._plans.ttl
+        token = self._carry_out(self._plans.stage(key, drafts, ttl))
+        revision = f"{token}-1"
+        self._staged.append(_Staged(conversation, token, revision, joins, False))
+        if isinstance(conversation, Accompanied) and not joins:
+            seen = "" if conversation.changed else revision
+            self._carry_out(self._plans.stage_state(key, conversation.state, token, seen, None))
+
+    def _stage_alone(self, conversation: Accompanied) -> None:
+        token = seen = self._plans.lanes.token()
+        ends = _expires(conversation)
+        if ends is not None:
+            seen += f"@{ends}"
+        self._staged.append(_Staged(conversation, token, f"~{seen}", False, True))
+        ttl = arguments.ttl_in_us(conversation.ttl)
+        self._carry_out(
+            self._plans.stage_state(conversation.key, conversation.state, token, seen, ttl)
+        )
 
     def place(self) -> None:
         """Put what was staged in its place."""
-        absent = self._on_conflict != "replace"
-        for conversation, token in self._staged:
-            done = self._carry_out(
-                self._plans.adopt(
-                    conversation.key,
-                    token,
-                    codec.encode_metadata(conversation.metadata),
-                    absent=absent,
-                    times=(
-                        clock.read(conversation.created_at),
-                        clock.read(conversation.updated_at),
-                        _expires(conversation),
-                    ),
-                )
-            )
-            if not done:
-                raise errors.occupied(conversation.key)
+        for staged in self._staged:
+            if not self._carry_out(self._placing(staged)):
+                raise errors.occupied(staged.conversation.key)
             self._placed += 1
+
+    def _placing(self, staged: _Staged) -> Plan[bool]:
+        told = staged.conversation
+        there = "any" if self._on_conflict == "replace" else "state" if staged.joins else "none"
+        if staged.alone:
+            return self._plans.adopt_state(
+                told.key, staged.token, there=there, expires_at=_expires(told)
+            )
+        return self._plans.adopt(
+            told.key,
+            staged.token,
+            codec.encode_metadata(told.metadata),
+            there=there,
+            times=(clock.read(told.created_at), clock.read(told.updated_at), _expires(told)),
+        )
 
     def append(self, key: str, drafts: list[Draft]) -> None:
         """Store behind what exists."""
         if key in self.behind:
-            self.stored += 1
+            self.stored += bool(drafts)
             if drafts:
                 self.messages += self._carry_out(self._plans.add("append", key, drafts, None))[1]
 
     def undo(self) -> None:
         """Remove what was staged, and what was put where nothing had been."""
         with suppress(errors.ChatStoreError):
-            for conversation, token in self._staged[self._placed :]:
-                self._carry_out(self._plans.discard(conversation.key, token))
+            for staged in self._staged[self._placed :]:
+                self._carry_out(self._plans.discard(staged.conversation.key, staged.token))
             if self._on_conflict == "replace":
                 return
-            for conversation, token in self._staged[: self._placed]:
+            for staged in self._staged[: self._placed]:
                 with suppress(errors.ConflictError):  # somebody has written there since
-                    mine = ops.Replace(conversation.key, (), f"{token}-1")
-                    self._carry_out(self._plans.replace(mine))
+                    self._undo_placed(staged)
 
-    def _exists(self, key: str) -> bool:
-        return self._carry_out(self._plans.describe(ops.Describe(key))) is not None
+    def _undo_placed(self, staged: _Staged) -> None:
+        key, revision = staged.conversation.key, staged.revision
+        if staged.alone:
+            self._carry_out(self._plans.delete_state(ops.DeleteState(key, revision)))
+            return
+        state = self._carry_out(self._plans.read_state(ops.ReadState(key)))
+        if staged.joins and state is not None and state.body is not None:
+            kept = StateDraft(state.body, None, state.scope, state.updated_at)
+            self._carry_out(self._plans.write_state(ops.WriteState(key, kept, (), True, revision)))
+            return
+        self._carry_out(self._plans.replace(ops.Replace(key, (), revision)))
+
+    def _exists(self, key: str) -> tuple[bool, bool]:
+        return self._carry_out(self._plans.exists(key))

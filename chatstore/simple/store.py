@@ -13,7 +13,7 @@ from chatstore import arguments, errors
 from chatstore.operations import Operation
 from chatstore.simple.carry import CARRY_OUT
 from chatstore.simple.shelf import Shelf
-from chatstore.simple.transfer import take_in
+from chatstore.simple.transfer import frozen, take_in
 from chatstore.store import ChatStore
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
 
@@ -112,8 +112,8 @@ class SimpleChatStore(ChatStore):
     def _snapshot(self) -> Iterator[Snapshot]:
         with self._lock:
             self._check_open()
-            frozen = [(held.describe(), list(held.rows)) for held in self._shelf.live()]
-        yield Snapshot(sum(len(rows) for _, rows in frozen), True, iter(frozen))
+            found = frozen(self._shelf)
+        yield Snapshot(sum(len(rows) for _, rows in found), True, iter(found))
 
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
         with self._lock:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    null,
     or_,
     select,
     tuple_,
@@ -108,6 +109,8 @@ class StateStatements(Compiled):
     delete_dead_state = sql(
         lambda _: delete(S).where(_named(), S.conversation_id.is_(None), S.expires_at <= _p("now"))
     )
+    any_state = sql(lambda _: select(S.id).where(_mine(), S.key > NOTHING).limit(ONE).offset(ZERO))
+    adopt_state = sql(lambda _: update(S).where(_named()).values(ttl=null(), expires_at=null()))
     delete_state_of = sql(
         lambda _: delete(S).where(
             tuple_(S.namespace, S.key).in_(

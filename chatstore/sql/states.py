@@ -7,7 +7,7 @@ from chatstore import codec, errors
 from chatstore import operations as ops
 from chatstore.arguments import ABSENT, Expected
 from chatstore.errors import InvalidMessageError
-from chatstore.records import State, made_id
+from chatstore.records import State, StateDraft, made_id
 from chatstore.sql import appending, writing
 from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.turn import Held, Raced, Turn, token
@@ -47,6 +47,11 @@ class Told(NamedTuple):
         return State(
             key, self.body, self.parted, self.scope, self.updated_at, revision, changed, head
         )
+
+    @property
+    def draft(self) -> StateDraft:
+        """The state as it would be written elsewhere."""
+        return StateDraft(str(self.body), self.parted, self.scope, self.updated_at)
 
 
 def _alone(state_id: int | None, revision: int) -> str:

@@ -10,8 +10,9 @@ from chatstore.sql.appending import extend, unknown
 from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.models import GAP
 from chatstore.sql.reading import bounds
+from chatstore.sql.states_transfer import Taking, all_states, beside
 from chatstore.sql.turn import Turn, conversation
-from chatstore.transfer import NEW, OnConflict, Snapshot, Stream, TransferReport
+from chatstore.transfer import NEW, Accompanied, OnConflict, Snapshot, Stream, TransferReport
 
 PAGE = 1000
 """Conversations, or messages, that are in memory at a time."""
@@ -25,6 +26,24 @@ def snapshot(turn: Turn) -> Snapshot:
 
 
 def _conversations(turn: Turn) -> Iterator[tuple[Conversation, Iterable[Row]]]:
+    """The conversations, and between them, by key, the states without messages."""
+    states = all_states(turn)
+    state = next(states, None)
+    for told, rows in _with_messages(turn):
+        while state is not None and str(state.key) < told.key:
+            yield beside(state, None), ()
+            state = next(states, None)
+        if state is not None and state.key == told.key:
+            yield beside(state, told), rows
+            state = next(states, None)
+        else:
+            yield told, rows
+    while state is not None:
+        yield beside(state, None), ()
+        state = next(states, None)
+
+
+def _with_messages(turn: Turn) -> Iterator[tuple[Conversation, Iterable[Row]]]:
     after = None
     while True:
         low, high = bounds("", after)
@@ -53,10 +72,17 @@ def rows_of(turn: Turn, conversation_id: int) -> Iterator[Row]:
 def restore(turn: Turn, stream: Stream, on_conflict: OnConflict) -> TransferReport:
     """Store conversations as they were elsewhere."""
     stored = skipped = messages = 0
-    later = _Later(turn)
+    later, taking = _Later(turn), Taking(turn)
     for told, drafts in stream:
         rest = iter(drafts)
         first = list(islice(rest, PAGE))
+        state = told if isinstance(told, Accompanied) else None
+        if taking.is_alone(told.key):
+            if on_conflict == "skip":
+                skipped += bool(first)
+                continue
+            if taking.stays(told.key, on_conflict, beside_messages=bool(first)):
+                state = None
         here = _create(turn, told, first) if first else None
         if here is None:
             # It is there already. Its messages may be among those that are to be stored.
@@ -65,20 +91,22 @@ def restore(turn: Turn, stream: Stream, on_conflict: OnConflict) -> TransferRepo
             if held is not None and on_conflict == "error":
                 raise errors.occupied(told.key)
             if held is not None and on_conflict == "skip":
-                skipped += 1
+                skipped += bool(first)
                 continue
             if held is not None and on_conflict == "append":
                 new = unknown(turn, told.key, held, chain(first, rest))
                 extend(turn, held, new)
                 messages += len(new)
-                stored += 1
+                stored += bool(first)
                 continue
             if held is not None:
                 turn.remove(held.conversation_id)
             here = _create(turn, told, first) if first else None
-        if here is not None:
-            messages += _fill(turn, told.key, here, first, rest, later)
-        stored += 1
+        count = 0 if here is None else _fill(turn, told.key, here, first, rest, later)
+        if state is not None:
+            taking.add(state, here, count)
+        messages += count
+        stored += bool(first)
     later.store()
     return TransferReport(stored, messages, skipped)
 

@@ -6,12 +6,26 @@ read.
 
 from chatstore.transfer.stream import (
     NEW,
+    Accompanied,
     Format,
     OnConflict,
     Progress,
     Snapshot,
     Stream,
     TransferReport,
+    accompanied,
+    alone,
 )
 
-__all__ = ["NEW", "Format", "OnConflict", "Progress", "Snapshot", "Stream", "TransferReport"]
+__all__ = [
+    "NEW",
+    "Accompanied",
+    "Format",
+    "OnConflict",
+    "Progress",
+    "Snapshot",
+    "Stream",
+    "TransferReport",
+    "accompanied",
+    "alone",
+]

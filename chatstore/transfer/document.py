@@ -13,8 +13,8 @@ from chatstore.formats.chatstore import NAME
 from chatstore.json_text import quote
 from chatstore.messages import ChatMessage
 from chatstore.records import Row
-from chatstore.transfer import llama_index, message
-from chatstore.transfer.lines import EVERY, in_order, provenance
+from chatstore.transfer import llama_index, message, state
+from chatstore.transfer.lines import EVERY, in_order, is_alone, provenance
 from chatstore.transfer.sink import Write
 from chatstore.transfer.stream import VERSION, Progress, Snapshot, TransferReport
 
@@ -35,6 +35,7 @@ def write(snapshot: Snapshot, to: Write, source: str, progress: Progress | None)
     conversations = messages = 0
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as told:
         waiting: list[str] = []
+        comma = ""
         size = 0
         for conversation, rows in in_order(snapshot):
             key = quote(conversation.key)
@@ -53,9 +54,11 @@ def write(snapshot: Snapshot, to: Write, source: str, progress: Progress | None)
                     progress(messages, snapshot.messages)
             if before == ",\n":
                 waiting.append("\n]")
-                comma = "," if conversations else ""
-                _keep(told, f"{comma}\n{key}:{{{message.told(conversation)}}}")
                 conversations += 1
+            elif not is_alone(conversation):
+                continue
+            _keep(told, f"{comma}\n{key}:{{{state.told(conversation)}}}")
+            comma = ","
         to("".join(waiting).encode("ascii"))
         to(b'\n},\n"conversations":{')
         told.seek(0)

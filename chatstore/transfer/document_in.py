@@ -10,7 +10,7 @@ from chatstore import clock, codec
 from chatstore.errors import DuplicateMessageError, InvalidMessageError
 from chatstore.messages import ChatMessage
 from chatstore.records import Conversation, Draft
-from chatstore.transfer import lines, message_in, strict
+from chatstore.transfer import lines, message_in, state, strict
 from chatstore.transfer.lines_in import check_version
 from chatstore.transfer.message import HEAD, PLAIN
 from chatstore.transfer.message_in import MemberError
@@ -204,21 +204,27 @@ class _Found:
                 raise MemberError("the document has members that version 1 does not know")
             if "conversations" in self.top:
                 raise MemberError("conversations is no object")
-            for key, (start, _) in self._told.items():
-                if not store.get(key):
+            for key, (start, members) in self._told.items():
+                if not (store.get(key) or (isinstance(members, dict) and "state" in members)):
                     self._walk.at = start
                     raise MemberError("this conversation has no messages in the store; remove it")
         for key, items in store.items():
             drafts = [self._draft(start, item, now) for start, item in items]
             if drafts:
                 yield self._conversation(key, drafts), drafts
+        if self.ours:
+            for key in self._told:
+                if not store.get(key):
+                    alone = self._conversation(key, [])
+                    state.check_alone(alone)
+                    yield alone, []
 
     def _conversation(self, key: str, drafts: list[Draft]) -> Conversation:
         if self.ours and key in self._told:
             self._walk.at, members = self._told[key]
             if not isinstance(members, dict):
                 raise MemberError("it is no object")
-            return message_in.conversation(key, members)
+            return state.conversation(key, members)
         message_in.check_key(key)
         return Conversation(
             key=key,

@@ -13,9 +13,9 @@ from chatstore.errors import TransferError
 from chatstore.formats.chatstore import NAME
 from chatstore.json_text import quote
 from chatstore.records import Conversation, Row
-from chatstore.transfer import message
+from chatstore.transfer import message, state
 from chatstore.transfer.sink import Write
-from chatstore.transfer.stream import VERSION, Progress, Snapshot, TransferReport
+from chatstore.transfer.stream import VERSION, Accompanied, Progress, Snapshot, TransferReport
 
 MAX_LINE = 256 << 20
 """Bytes of a line: what the largest message takes, and no more of a hostile file in memory."""
@@ -37,7 +37,7 @@ def write(snapshot: Snapshot, to: Write, source: str, progress: Progress | None)
     to(f"{_FIXED},{provenance(snapshot, source)}}}\n".encode("ascii"))
     digest = hashlib.sha256(FIXED)
     waiting: list[str] = []
-    size = conversations = messages = 0
+    size = conversations = messages = states = 0
 
     def flush() -> None:
         data = "".join(waiting).encode("ascii")
@@ -47,15 +47,18 @@ def write(snapshot: Snapshot, to: Write, source: str, progress: Progress | None)
 
     for conversation, rows in in_order(snapshot):
         opening: str | None = conversation_line(conversation)
+        if len(opening or "") > MAX_LINE:
+            raise _too_long("the state beside", conversation)
         for row in rows:
             if opening is not None:
                 # Not before there is a message: without one there is no conversation.
                 waiting.append(opening)
+                size += len(opening)
                 opening = None
                 conversations += 1
             text = line(row)
             if len(text) > MAX_LINE:
-                raise _too_long(conversation)
+                raise _too_long("a message of", conversation)
             waiting.append(text)
             messages += 1
             size += len(text)
@@ -64,8 +67,15 @@ def write(snapshot: Snapshot, to: Write, source: str, progress: Progress | None)
                 size = 0
             if progress is not None and not messages % EVERY:
                 progress(messages, snapshot.messages)
+        if opening is not None and is_alone(conversation):
+            waiting.append(opening)
+            size += len(opening)
+            states += 1
+            if size > _FLUSH:
+                flush()
+                size = 0
     flush()
-    to(footer(conversations, messages, digest.hexdigest()).encode("ascii"))
+    to(footer(conversations, messages, states, digest.hexdigest()).encode("ascii"))
     if progress is not None:
         progress(messages, messages)
     return TransferReport(conversations, messages)
@@ -90,9 +100,14 @@ def in_order(snapshot: Snapshot) -> Iterator[tuple[Conversation, Iterable[Row]]]
         yield conversation, rows
 
 
+def is_alone(conversation: Conversation) -> bool:
+    """Whether it is a state without messages."""
+    return isinstance(conversation, Accompanied) and conversation.count == 0
+
+
 def conversation_line(conversation: Conversation) -> str:
     """The line of a conversation."""
-    return f'{{"conversation":{quote(conversation.key)},{message.told(conversation)}}}\n'
+    return f'{{"conversation":{quote(conversation.key)},{state.told(conversation)}}}\n'
 
 
 def line(row: Row) -> str:
@@ -102,16 +117,17 @@ def line(row: Row) -> str:
     return f"{{{message.head(row)},{message.native(row).members}}}\n"
 
 
-def footer(conversations: int, messages: int, digest: str) -> str:
-    """The last line."""
+def footer(conversations: int, messages: int, states: int, digest: str) -> str:
+    """The last line; `states` counts those without messages."""
+    more = f'"states":{states},' if states else ""
     return (
-        f'{{"end":true,"conversations":{conversations},"messages":{messages},'
+        f'{{"end":true,"conversations":{conversations},"messages":{messages},{more}'
         f'"sha256":"{digest}"}}\n'
     )
 
 
-def _too_long(conversation: Conversation) -> TransferError:
+def _too_long(what: str, conversation: Conversation) -> TransferError:
     return TransferError(
-        f"a message of the conversation {conversation.key!r} makes a line of more than {MAX_LINE} "
+        f"{what} the conversation {conversation.key!r} makes a line of more than {MAX_LINE} "
         "bytes, which no import would take; delete it, or keep its data elsewhere"
     )

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, Never, cast
+from typing import Any, Never
 
 from chatstore.codec import same_content
 from chatstore.errors import DuplicateMessageError, TransferError
 from chatstore.records import Conversation, Draft
-from chatstore.transfer import lines, message_in, strict
+from chatstore.transfer import lines, message_in, state, strict
 from chatstore.transfer.message_in import MemberError
 from chatstore.transfer.origin import Origin
 from chatstore.transfer.stream import VERSION, Progress, Stream
@@ -15,6 +15,7 @@ from chatstore.transfer.stream import VERSION, Progress, Stream
 _PAYLOAD = ',"payload":{'
 _HEADER = frozenset(("format", "version", "snapshot", "exported_at", "source"))
 _FOOTER = frozenset(("end", "conversations", "messages", "sha256"))
+_STATES = "states"
 _AGAIN = "get a whole copy, or export again"
 
 
@@ -26,6 +27,7 @@ class LineFile:
         self._progress = progress
         self._line = 0
         self._conversations = 0
+        self._states = 0
         self._sha256 = ""
         self.messages = 0
         """How many messages the footer tells of."""
@@ -50,7 +52,7 @@ class LineFile:
             last = block
         self._line = count + 2
         self._read_footer(last)
-        if count != self._conversations + self.messages:
+        if count != self._conversations + self.messages + self._states:
             self._explain(f"the footer counts other lines than the {count} before it")
         if digest.hexdigest() != self._sha256:
             self._explain("the digest does not fit: the file was changed or damaged")
@@ -63,38 +65,42 @@ class LineFile:
         digest = hashlib.sha256(lines.FIXED)
         items = self._items(digest)
         ahead = next(items, None)
-        conversations = done = 0
+        conversations = states = done = 0
 
         def messages() -> Iterator[Draft]:
             nonlocal ahead, done
             ahead = None
             for item in items:
-                if type(item) is Conversation:
+                if type(item) is not Draft:
                     ahead = item
                     return
-                yield item  # type: ignore[misc]  # it is one of two
+                yield item
                 done += 1
                 if self._progress is not None and not done % lines.EVERY:
                     self._progress(done, self.messages)
 
-        while type(ahead) is Conversation:
-            conversations += 1
+        while isinstance(ahead, Conversation):
+            before = done
             drafts = messages()
             yield ahead, drafts
             for _ in drafts:  # what the store left unread
                 pass
-        told = (self._conversations, self.messages, self._sha256)
-        if (conversations, done, digest.hexdigest()) != told:
+            if done > before:
+                conversations += 1
+            else:
+                states += 1
+        told = (self._conversations, self._states, self.messages, self._sha256)
+        if (conversations, states, done, digest.hexdigest()) != told:
             raise self._fault(f"the footer tells of another content; {_AGAIN}")
 
     def clash(self, error: DuplicateMessageError) -> tuple[int, str]:
         """The line of the message whose id another one has, and what is wrong with it."""
         key, at, first = "", 0, None
         for item in self._items(hashlib.sha256()):
-            if type(item) is Conversation:
+            if isinstance(item, Conversation):
                 key = item.key
-            elif key == error.key and cast(Draft, item).id == error.id:
-                draft = cast(Draft, item)
+            elif key == error.key and item.id == error.id:
+                draft = item
                 if first is not None and not same_content(draft, first.format, first.payload):
                     return self._line, str(error)
                 if first is None:
@@ -108,12 +114,12 @@ class LineFile:
         raise self._fault(f"{reason}; {_AGAIN}")
 
     def _items(self, digest: Any) -> Iterator[Conversation | Draft]:
-        """The lines between header and footer, each conversation with a message at least."""
+        """The lines between header and footer, each conversation with a message or a state."""
         blocks = self._blocks()
         last = self._behind_header(next(blocks, b""))
         self._line = 1
         key = ""
-        fresh = False  # whether the line before was a conversation
+        fresh: Conversation | None = None  # the line before, if it was one
         try:
             for block in blocks:
                 digest.update(last)
@@ -121,24 +127,24 @@ class LineFile:
                     self._line += 1
                     found = message_in.match_line(line)
                     item = message_in.plain_draft(*found.groups()) if found else _parse(line)
-                    if type(item) is Conversation:
-                        if fresh:
-                            raise MemberError("the conversation before this one has no message")
+                    if isinstance(item, Conversation):
+                        if fresh is not None:
+                            state.check_alone(fresh)
                         if item.key <= key:
                             raise MemberError(
                                 "the key of the conversation is there already, or comes too late: "
                                 "they are sorted by code point"
                             )
-                        key, fresh = item.key, True
+                        key, fresh = item.key, item
                     elif not key:
                         raise MemberError("a message comes before the first conversation")
                     else:
-                        fresh = False
+                        fresh = None
                     yield item
                 last = block
             self._line += 1
-            if fresh:
-                raise MemberError("the last conversation has no message")
+            if fresh is not None:
+                state.check_alone(fresh)
         except (MemberError, strict.NotStrictError) as error:
             raise self._fault(str(error)) from None
 
@@ -192,14 +198,15 @@ class LineFile:
         footer = _object(line)
         if footer.get("end") is not True:
             raise self._fault(f"the file ends here without its footer: it was cut short; {_AGAIN}")
-        counts = (footer.get("conversations"), footer.get("messages"))
+        names = ("conversations", "messages", _STATES)
+        counts = [footer.get(name, 0) for name in names]
         if (
-            footer.keys() != _FOOTER
+            footer.keys() - {_STATES} != _FOOTER
             or not all(type(count) is int and count >= 0 for count in counts)
             or not isinstance(footer["sha256"], str)
         ):
             raise self._fault(f"the footer is not whole; {_AGAIN}")
-        self._conversations, self.messages = footer["conversations"], footer["messages"]
+        self._conversations, self.messages, self._states = counts
         self._sha256 = footer["sha256"]
 
     def _fault(self, reason: str) -> TransferError:
@@ -242,7 +249,7 @@ def _parse(line: str) -> Conversation | Draft:
     if not isinstance(members, dict):
         raise MemberError("it is no object")
     if "conversation" in members:
-        return message_in.conversation(members.pop("conversation"), members)
+        return state.conversation(members.pop("conversation"), members)
     return message_in.draft(members)
 
 

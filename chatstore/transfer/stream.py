@@ -1,10 +1,11 @@
 """What flows between stores and files: conversations, each with its messages."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
-from chatstore.records import Conversation, Draft, Row
+from chatstore import clock
+from chatstore.records import Conversation, Draft, Row, StateDraft
 
 Format = Literal["json", "jsonl"]
 OnConflict = Literal["error", "skip", "replace", "append"]
@@ -15,13 +16,56 @@ NEW = ""
 """As `Conversation.revision` in a `Stream`: the file tells no ttl, so that the conversation gets
 the store's own, as new ones do."""
 
+_KNOWN = "state"  # not `NEW`: its ttl is told
+
 VERSION = 1
 """Of our files. Whatever an older version could not read raises it."""
 
 
 @dataclass(frozen=True, slots=True)
+class Accompanied(Conversation):
+    """A conversation, and the state that an adapter keeps beside it.
+
+    Without messages it is that state alone: there is no conversation, `count` is 0, both times are
+    that of the state, and ttl and expiry are its own.
+
+    Attributes:
+        state: It; what is parted is never `None` here.
+        changed: Whether the conversation has changed since the state was written.
+    """
+
+    state: StateDraft
+    changed: bool
+
+
+def accompanied(told: Conversation, state: StateDraft, *, changed: bool) -> Accompanied:
+    """The conversation with a state beside it."""
+    known = {field.name: getattr(told, field.name) for field in fields(Conversation)}
+    return Accompanied(**known, state=state, changed=changed)
+
+
+def alone(key: str, state: StateDraft, ttl: int | None, expires_at: int | None) -> Accompanied:
+    """A state without messages; ttl and expiry in microseconds."""
+    at = clock.show(state.updated_at)
+    return Accompanied(
+        key=key,
+        count=0,
+        created_at=at,
+        updated_at=at,
+        expires_at=None if expires_at is None else clock.show(expires_at),
+        ttl=None if ttl is None else ttl / 1_000_000,
+        metadata={},
+        revision=_KNOWN,
+        state=state,
+        changed=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All conversations of a store by key, each with its rows, to be read once and in order.
+
+    Those with a state beside them are `Accompanied`; a state without messages has no rows.
 
     Attributes:
         messages: How many messages there are, for a progress bar.
@@ -35,7 +79,7 @@ class Snapshot:
 
 
 Stream = Generator[tuple[Conversation, Iterable[Draft]], None, None]
-"""Conversations on their way into a store, each with at least one message.
+"""Conversations on their way into a store, each with at least one message, or `Accompanied`.
 
 Their `count` means nothing, and their `revision` nothing unless it is `NEW`. Drafts that a store
 leaves unread are passed over. What is wrong with a file is raised out of the iteration as a
@@ -51,7 +95,7 @@ class TransferReport:
     """What an export wrote, or an import stored.
 
     Attributes:
-        conversations: How many conversations.
+        conversations: How many conversations; a state without messages is none.
         messages: How many messages.
         skipped: How many conversations an import left alone, for their keys exist.
     """

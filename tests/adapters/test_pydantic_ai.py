@@ -5,7 +5,6 @@ import base64
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -473,19 +472,3 @@ async def test_another_framework_pops_the_last_part(store: ChatStore) -> None:
         shown: list[Any] = list(await session.get_items())
         assert [item["call_id"] for item in shown] == [f"c{n}" for n in range(left)]
     assert store.get_keys() == []
-
-
-@awaited
-async def test_a_history_out_of_a_file_goes_on(store: ChatStore, tmp_path: Path) -> None:
-    conversations = ChatStoreConversations(store)
-    entries = await conversations.save(talk())
-    store.export_json(tmp_path / "out.jsonl")
-    with open_store("memory://") as other:
-        other.import_json(tmp_path / "out.jsonl")
-        moved = ChatStoreConversations(other)
-        assert await moved.load_entries("k") == entries
-        loaded = await moved.load("k")
-        assert loaded is not None
-        loaded.messages.append(user("on"))
-        assert len(await moved.save(loaded)) == 1
-        assert other.count_messages("k") == 5

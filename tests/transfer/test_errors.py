@@ -185,8 +185,8 @@ def test_lines_in_a_wrong_order() -> None:
     refused(sealed([MESSAGE]), "jsonl", "line 2: a message comes before")
     refused(sealed([TALK, MESSAGE, TALK, MESSAGE]), "jsonl", "line 4: .*there already")
     refused(sealed([other, MESSAGE, TALK, MESSAGE]), "jsonl", "line 4: .*too late")
-    refused(sealed([TALK, other, MESSAGE]), "jsonl", "line 3: .*no message")
-    refused(sealed([TALK]), "jsonl", "line 3: .*no message")
+    refused(sealed([TALK, other, MESSAGE]), "jsonl", "line 3: .*neither a message")
+    refused(sealed([TALK]), "jsonl", "line 3: .*neither a message")
 
 
 def test_two_messages_with_an_id() -> None:

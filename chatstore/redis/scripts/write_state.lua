@@ -28,7 +28,9 @@ local alone = new == 0 and (not c or replaces)
 local result
 if alone then
   ttl = c and c.ttl or ttl or ARGV[3]
-  seen, result = mine, 'kept|~' .. mine
+  seen = mine
+  if ttl ~= '' then seen = seen .. '@' .. string.format(DIGITS, at + ttl) end
+  result = 'kept|~' .. seen
 else
   seen = (c and c.inc or mine) .. '-' .. (c and c.changes + 1 or 1)
   result = 'kept|' .. seen
