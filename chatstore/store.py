@@ -537,7 +537,8 @@ class ChatStore(ABC):
             How many conversations and messages were written.
 
         Raises:
-            TransferError: The name says no format; the file cannot be written.
+            TransferError: The name says no format; the file cannot be written; what an adapter
+                keeps beside a conversation is damaged.
 
         Example:
             >>> import io
@@ -567,7 +568,8 @@ class ChatStore(ABC):
         Args:
             source: A path, or an open file.
             on_conflict: What happens to a key that exists: "error", "skip" the file's, "replace"
-                the store's, or "append" behind it (ids: as in `add_message`).
+                the store's, or "append" behind it (ids: as in `add_message`). What an adapter keeps
+                is replaced with its conversation, and not appended to; alone it is a key, too.
             format: "json" or "jsonl", for an open file; the path's name says it.
             progress: Called now and then with the messages done and the messages in all.
 
