@@ -109,7 +109,11 @@ _EDITS = (*(_turn,) * 8, *(_insert,) * 3, *(_update,) * 2, *(_delete,) * 3, _rep
 def open_raw(path: Path) -> sqlite3.Connection:
     """The raw driver, with nothing of ours between. It waits for no disk."""
     conn = sqlite3.connect(path, isolation_level=None)
-    conn.execute("PRAGMA synchronous=OFF")
+    try:
+        conn.execute("PRAGMA synchronous=OFF")
+    except sqlite3.DatabaseError:  # the file is damaged
+        conn.close()
+        raise
     return conn
 
 
