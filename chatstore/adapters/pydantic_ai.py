@@ -1,12 +1,4 @@
-"""Pydantic AI on a store.
-
-Example:
-    >>> from pydantic_ai.conversation import Conversation
-    >>> async with ChatStoreConversations("memory://") as conversations:
-    ...     _ = await conversations.save(Conversation(conversation_id="user1"))
-    ...     (await conversations.load("user1")).messages
-    []
-"""
+"""Pydantic AI on a store."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -66,6 +58,9 @@ class ChatStoreConversations(ConversationStore):
         ...     _ = await ChatStoreConversations(store).save(talk, scope="alice")
         ...     store.get_messages("user1")[0].content
         'Hello'
+        >>> async with ChatStoreConversations("memory://") as conversations:
+        ...     print(await conversations.load("user1"))
+        None
     """
 
     def __init__(self, store: AnyStoreOrURL, *, as_json: bool = False) -> None:
