@@ -7,6 +7,7 @@ store. `import_file` brings them together.
 import os
 from dataclasses import dataclass
 
+from chatstore import codec
 from chatstore.errors import DuplicateMessageError, TransferError
 from chatstore.importers import tables
 from chatstore.importers.registry import (
@@ -91,7 +92,8 @@ def import_file(
         )
     if importer not in NAMES:
         raise TransferError(f"no importer is called {importer!r}; known are {', '.join(NAMES)}")
-    return _take(store, source, importer, importer, on_conflict, key_prefix, progress)
+    with codec.collector_paused():  # it would walk the whole document again and again
+        return _take(store, source, importer, importer, on_conflict, key_prefix, progress)
 
 
 def _take(
