@@ -27,18 +27,24 @@ def text_block(text: str) -> Block:
 _UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
+def is_kept(value: object) -> bool:
+    """Whether it is a text of characters that every database keeps: no NUL, no lone surrogate.
+
+    Example:
+        >>> is_kept("alice"), is_kept("a" + chr(0))
+        (True, False)
+    """
+    return isinstance(value, str) and (value.isprintable() or not _UNKEPT.search(value))
+
+
 def is_role(value: object) -> bool:
-    """Whether it can be a role: a text, not empty, of characters that every database keeps.
+    """Whether it can be a role: a text that every database keeps, and not empty.
 
     Example:
         >>> is_role("assistant"), is_role("")
         (True, False)
     """
-    return (
-        isinstance(value, str)
-        and value != ""
-        and (value.isprintable() or not _UNKEPT.search(value))
-    )
+    return value != "" and is_kept(value)
 
 
 def _plain(value: object) -> object:

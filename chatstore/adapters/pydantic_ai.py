@@ -13,6 +13,7 @@ from chatstore.adapters.doors import AnyStoreOrURL, awaiting, missing
 from chatstore.adapters.pydantic_ai_hints import Hints, Seen
 from chatstore.arguments import Expected, Window
 from chatstore.errors import ConflictError
+from chatstore.messages import is_kept
 from chatstore.records import State, StateDraft
 
 try:
@@ -112,7 +113,7 @@ class ChatStoreConversations(ConversationStore):
         """
         if limit is not None and limit < 0:
             raise UserError("`limit` must not be negative.")
-        if scope is not None and not _is_scope(scope):
+        if scope is not None and not is_kept(scope):
             return []
         found = await self._store._execute(ops.ListStates(scope, limit))
         return [await self._record(state) for state in found]
@@ -134,7 +135,7 @@ class ChatStoreConversations(ConversationStore):
             ValueError: The scope holds NUL or half a character.
         """
         key = arguments.check_key(record.conversation_id)
-        if record.scope is not None and not _is_scope(record.scope):
+        if record.scope is not None and not is_kept(record.scope):
             raise ValueError("a scope holds NUL or a lone surrogate; leave it out")
         seen = await self._expected(key, expected_revision)
         now = clock.now()
@@ -289,7 +290,3 @@ class ChatStoreConversations(ConversationStore):
             ConversationEntry(id=node.id, parent_id=node.parent, message=message)
             for node, message in zip(nodes, found)
         ]
-
-
-def _is_scope(scope: str) -> bool:
-    return "\0" not in scope and not any("\ud800" <= char <= "\udfff" for char in scope)

@@ -5,6 +5,7 @@ from typing import Any
 
 from chatstore.errors import TransferError
 from chatstore.json_text import quote
+from chatstore.messages import is_kept
 from chatstore.records import Conversation, StateDraft
 from chatstore.transfer import message, message_in, strict
 from chatstore.transfer.message_in import MemberError
@@ -61,7 +62,7 @@ def conversation(key: Any, members: Mapping[str, Any]) -> Conversation:
             f"the state has members that version 1 does not know ({', '.join(sorted(_KNOWN))})"
         )
     scope, changed = state.get("scope"), state.get("changed", False)
-    if "scope" in state and not _is_scope(scope):
+    if "scope" in state and not is_kept(scope):
         raise MemberError("the scope of the state is no text, or holds NUL or a lone surrogate")
     if type(changed) is not bool:
         raise MemberError("changed is neither true nor false")
@@ -96,9 +97,3 @@ def _check_json(text: Any, name: str) -> str:
     except strict.NotStrictError as error:
         raise MemberError(f"the {name} of the state is no JSON: {error}") from None
     return text
-
-
-def _is_scope(scope: Any) -> bool:
-    return isinstance(scope, str) and not any(
-        char == "\0" or "\ud800" <= char <= "\udfff" for char in scope
-    )
