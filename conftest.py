@@ -32,6 +32,11 @@ def _execute(code: CodeType, names: dict[str, Any]) -> None:
     _runner.run(FunctionType(code, names)())
 
 
+def pytest_sessionstart() -> None:
+    """Say that the main thread has no loop, else LlamaIndex makes one there and leaves it open."""
+    asyncio.set_event_loop(None)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown() -> None:
     """End the docstring's loop."""
