@@ -181,7 +181,8 @@ def raw_append(conn: sqlite3.Connection, key: str, encoded: Draft, n: int = 1) -
         "ttl": None,
         "expires_at": None,
     }
-    here, after, serial = conn.execute(SQL.allocate, parameters).fetchone()
+    row = conn.execute(SQL.grow, parameters).fetchone()
+    here, after, serial = row or conn.execute(SQL.allocate, parameters).fetchone()
     first = after - n * GAP
     if n == 1:
         conn.execute(SQL.add_message, (here, first, serial, *encoded))

@@ -137,8 +137,10 @@ async def _aiosqlite_tasks(path: Path, count: int, each: int) -> float:
         async def _append(conn: aiosqlite.Connection, key: str) -> None:
             await conn.execute("BEGIN IMMEDIATE")
             values = {"namespace": "", "key": key, "span": GAP, "n": 1, "now": 1}
-            cursor = await conn.execute(SQL.allocate, values | {"ttl": None, "expires_at": None})
-            row = await cursor.fetchone()
+            for sql in (SQL.grow, SQL.allocate):  # the second one for the first append
+                cursor = await conn.execute(sql, values | {"ttl": None, "expires_at": None})
+                if row := await cursor.fetchone():
+                    break
             assert row is not None
             await conn.execute(SQL.add_message, (row[0], row[1] - GAP, row[2], *encoded))
             await conn.execute("COMMIT")

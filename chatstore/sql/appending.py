@@ -67,10 +67,13 @@ def _allocate(turn: Turn, key: str, n: int, expected: Expected) -> tuple[int, in
         "ttl": turn.ttl,
         "expires_at": None if turn.ttl is None else turn.now + turn.ttl,
     }
-    row = turn.conn.execute(turn.sql.allocate, parameters).fetchone()
+    execute, sql = turn.conn.execute, turn.sql
+    # The upsert alone would do. But on SQLite it also writes the page that counts ids, needed or
+    # not, and that is one page in five of an append.
+    row = execute(sql.grow, parameters).fetchone() or execute(sql.allocate, parameters).fetchone()
     if row is None:  # it has expired
         turn.lock(key)
-        row = turn.conn.execute(turn.sql.allocate, parameters).fetchone()
+        row = execute(sql.allocate, parameters).fetchone()
         if row is None:
             raise Raced
     here, next_ordinal, revision = row

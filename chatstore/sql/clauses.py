@@ -5,9 +5,16 @@ from typing import Any
 from sqlalchemy import and_, bindparam, literal_column, or_
 from sqlalchemy.sql import ColumnElement
 
+from chatstore.records import Row
 from chatstore.sql.models import Block, Conversation, Message
 
 C, M, B = Conversation, Message, Block
+
+CONTENT = [getattr(M, name) for name in Row._fields[3:]]
+"""The columns of a message that it brings along."""
+
+ROW = [M.conversation_id, M.ordinal, M.serial, *CONTENT]
+"""All its columns, in the order of `chatstore.records.Row`."""
 
 EVERYTHING = 1 << 62
 """A limit that limits nothing, in both dialects; also above every ordinal and every time."""

@@ -18,13 +18,12 @@ from sqlalchemy import (
     literal_column,
     select,
     true,
-    update,
 )
 from sqlalchemy import bindparam as _p
 from sqlalchemy.sql import ClauseElement
 
 from chatstore.records import Draft
-from chatstore.sql.clauses import FIRST, live, named
+from chatstore.sql.clauses import FIRST
 from chatstore.sql.models import GAP, Conversation, Message
 from chatstore.sql.statements import Statements
 
@@ -70,20 +69,11 @@ class PostgresStatements(Statements):
 
     def _expected(self) -> Any:
         # Where somebody else writes at this moment, the conditions are looked at again after him.
-        held = update(C).where(
-            named(),
-            live(),
+        return self.grown().where(
             C.id == _p("conversation_id"),
             C.revision == _p("revision"),
             _patience().c.lock_timeout.is_not(None),
         )
-        return held.values(
-            next_ordinal=C.next_ordinal + _p("span"),
-            count=C.count + _p("n"),
-            revision=C.revision + _p("n"),
-            updated_at=_p("now"),
-            expires_at=_p("now") + C.ttl,
-        ).returning(C.id, C.next_ordinal, C.revision)
 
 
 def _append(talk: Any, drafts: Any) -> ClauseElement:

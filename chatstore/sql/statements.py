@@ -22,11 +22,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ClauseElement
 
-from chatstore import records
+from chatstore.sql.append_statements import AppendStatements
 from chatstore.sql.clauses import (
-    FIRST,
+    CONTENT,
     NOTHING,
     ONE,
+    ROW,
     ZERO,
     B,
     C,
@@ -41,8 +42,6 @@ from chatstore.sql.compiled import sql as _sql
 from chatstore.sql.models import GAP
 from chatstore.sql.state_statements import StateStatements
 
-_CONTENT = [getattr(M, name) for name in records.Row._fields[3:]]
-_ROW = [M.conversation_id, M.ordinal, M.serial, *_CONTENT]
 _HELD = [
     *(C.id, C.next_ordinal, C.base, C.count, C.archived, C.active_from),
     *(C.revision, C.ttl, C.expires_at),
@@ -57,7 +56,7 @@ _p = bindparam
 
 def _by_key() -> Select[Any]:
     live_id = select(C.id).where(named(), live()).scalar_subquery()
-    return select(*_ROW).where(M.conversation_id == live_id)
+    return select(*ROW).where(M.conversation_id == live_id)
 
 
 def _up(rows: Select[Any], limit: Any = None, skip: Any = ZERO) -> Select[Any]:
@@ -68,30 +67,8 @@ def _down(rows: Select[Any], limit: Any = None, skip: Any = ZERO) -> Select[Any]
     return rows.order_by(M.ordinal.desc()).limit(_p("n") if limit is None else limit).offset(skip)
 
 
-class Statements(StateStatements):
+class Statements(AppendStatements, StateStatements):
     """The SQL of one dialect, as text."""
-
-    # Appending: the conversation's row is the lock, and gives out ordinals and serials.
-
-    def upsert(self, new: Any) -> Any:
-        """The insert of a conversation's row, which adds to the row that may be there."""
-        kept = new.on_conflict_do_update(
-            index_elements=[C.namespace, C.key],
-            set_={
-                "next_ordinal": C.next_ordinal + new.excluded.next_ordinal,
-                "count": C.count + new.excluded.count,
-                "revision": C.revision + new.excluded.revision,
-                "updated_at": new.excluded.updated_at,
-                "expires_at": new.excluded.updated_at + C.ttl,
-            },
-            where=live(),
-        )
-        return kept.returning(C.id, C.next_ordinal, C.revision)
-
-    allocate = _sql(lambda self: self.upsert(self.insert(C).values(FIRST)))
-    add_message = _sql(
-        lambda _: insert(M).values({name.key: _p(name.key) for name in _ROW}), positional=True
-    )
 
     # Reading by key
 
@@ -110,21 +87,21 @@ class Statements(StateStatements):
 
     # Messages of a conversation whose id is known
 
-    from_ordinal = _sql(lambda _: _up(select(*_ROW).where(here(), M.ordinal >= _p("ordinal"))))
-    from_end = _sql(lambda _: _down(select(*_ROW).where(here()), skip=_p("skip")))
+    from_ordinal = _sql(lambda _: _up(select(*ROW).where(here(), M.ordinal >= _p("ordinal"))))
+    from_end = _sql(lambda _: _down(select(*ROW).where(here()), skip=_p("skip")))
     slice_of_status = _sql(
         lambda _: _up(
-            select(*_ROW).where(here(), M.archived == _p("archived"), M.ordinal >= _p("ordinal")),
+            select(*ROW).where(here(), M.archived == _p("archived"), M.ordinal >= _p("ordinal")),
             skip=_p("skip"),
         )
     )
-    at_ordinal = _sql(lambda _: select(*_ROW).where(here(), M.ordinal == _p("ordinal")))
+    at_ordinal = _sql(lambda _: select(*ROW).where(here(), M.ordinal == _p("ordinal")))
     by_id = _sql(lambda _: select(M.ordinal, M.format, M.payload).where(here(), M.id == _p("id")))
     change_message = _sql(
         lambda _: (
             update(M)
             .where(here(), M.ordinal == _p("ordinal"))
-            .values({column.key: _p(f"new_{column.key}") for column in _CONTENT})
+            .values({column.key: _p(f"new_{column.key}") for column in CONTENT})
         )
     )
     archive = _sql(
@@ -152,11 +129,11 @@ class Statements(StateStatements):
 
     def _copy_messages(self) -> ClauseElement:
         place = func.row_number().over(order_by=M.ordinal).label("place")
-        old = _up(select(*_CONTENT, place).where(here())).subquery()
-        content = [old.c[column.key] for column in _CONTENT]
+        old = _up(select(*CONTENT, place).where(here())).subquery()
+        content = [old.c[column.key] for column in CONTENT]
         ordinal = (old.c.place - ONE) * literal_column(str(GAP))
         new = select(_p("to_id"), ordinal, old.c.place, *content)
-        return insert(M).from_select([column.key for column in _ROW], new)
+        return insert(M).from_select([column.key for column in ROW], new)
 
     copy_messages = _sql(_copy_messages)
 

@@ -5,6 +5,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -55,21 +56,34 @@ def snapshot(*statements: str) -> list[str]:
     return ["BEGIN", *statements, "ROLLBACK"]
 
 
-APPEND = written("UPSERT conversation", "INSERT message")
+APPEND = written("UPDATE conversation", "INSERT message")
+FIRST = written("UPDATE conversation", "UPSERT conversation", "INSERT message")
 
 
 def test_an_append_is_two_statements(store: ChatStore, count: Count) -> None:
     store.add_message("long", HELLO)
     assert count.words == APPEND
 
-    count.start()
+
+def test_an_append_writes_four_pages(store: ChatStore, tmp_path: Path) -> None:
+    store.add_message("long", HELLO)
+    log = tmp_path / "chat.db-wal"
+    before = log.stat().st_size
+    store.add_message("long", HELLO)
+    with closing(open_raw(tmp_path / "chat.db")) as conn:
+        (page,) = conn.execute("PRAGMA page_size").fetchone()
+    # Of the messages and their key; of the conversations and their order by last write.
+    assert log.stat().st_size - before == 4 * (page + 24)
+
+
+def test_the_first_append_also_stores_the_conversation(store: ChatStore, count: Count) -> None:
     store.add_message("new", HELLO)
-    assert count.words == APPEND
+    assert count.words == FIRST
 
 
 def test_a_state_costs_the_rest_nothing(store: ChatStore, count: Count) -> None:
     state = StateDraft("{}", "[]", "scope", 1)
-    for key in ("long", "begun"):
+    for key, append in (("long", APPEND), ("begun", FIRST)):
         store._execute(ops.WriteState(key, state, [], False, None))
         count.start()
         store._execute(ops.ReadState(key))
@@ -78,7 +92,7 @@ def test_a_state_costs_the_rest_nothing(store: ChatStore, count: Count) -> None:
         assert len(count.statements) == 2
         count.start()
         store.add_message(key, HELLO)
-        assert count.words == APPEND
+        assert count.words == append
 
 
 def test_a_state_and_its_messages_are_few_statements(store: ChatStore, count: Count) -> None:
@@ -99,7 +113,7 @@ def test_a_thousand_messages_are_two_statements(store: ChatStore, count: Count) 
 def test_only_an_id_of_the_callers_is_looked_up(store: ChatStore, count: Count) -> None:
     store.add_message("long", ChatMessage(content="Hello", id="mine"))
     assert count.words == written(
-        "SELECT conversation", "SELECT message", "UPSERT conversation", "INSERT message"
+        "SELECT conversation", "SELECT message", "UPDATE conversation", "INSERT message"
     )
 
 
@@ -206,8 +220,8 @@ def test_an_awaited_call_is_one_wake_up(tmp_path: Path, count: Count) -> None:
             count.start()
             wake_ups = 0
             await asyncio.gather(*(store.add_message(f"k{n}", HELLO) for n in range(50)))
-            # Two statements each, no savepoint: an append refuses nothing.
-            assert sorted(count.words) == sorted(["BEGIN IMMEDIATE", *APPEND[1:-1] * 50, "COMMIT"])
+            # No savepoint: an append refuses nothing.
+            assert sorted(count.words) == sorted(["BEGIN IMMEDIATE", *FIRST[1:-1] * 50, "COMMIT"])
             assert wake_ups == 1
 
             # One that may be refused is kept apart.
