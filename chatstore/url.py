@@ -1,12 +1,13 @@
 """From a URL to a store."""
 
 import os
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from chatstore import arguments
-from chatstore.aio import AsyncChatStore
-from chatstore.simple import AsyncSimpleChatStore, SimpleChatStore
-from chatstore.store import ChatStore
+
+if TYPE_CHECKING:
+    from chatstore.aio import AsyncChatStore
+    from chatstore.store import ChatStore
 
 Durability = Literal["full", "normal"]
 _Kind = Literal["memory", "sql", "redis"]
@@ -33,7 +34,7 @@ def open_store(
     upgrade: bool | None = None,
     strict: bool = False,
     **options: Any,
-) -> ChatStore:
+) -> "ChatStore":
     """The store that a URL names, for callers that block.
 
     Args:
@@ -61,6 +62,8 @@ def open_store(
     arguments.check_durability(durability)
     kind = _kind(url)
     if kind == "memory":
+        from chatstore.simple import SimpleChatStore
+
         return SimpleChatStore(ttl=ttl, namespace=namespace, strict=strict, **options)
     common: dict[str, Any] = {"ttl": ttl, "namespace": namespace, "strict": strict, **options}
     if kind == "redis":
@@ -81,7 +84,7 @@ def open_async_store(
     upgrade: bool | None = None,
     strict: bool = False,
     **options: Any,
-) -> AsyncChatStore:
+) -> "AsyncChatStore":
     """The store that a URL names, for callers that await. It is no coroutine itself.
 
     Args:
@@ -109,6 +112,8 @@ def open_async_store(
     arguments.check_durability(durability)
     kind = _kind(url)
     if kind == "memory":
+        from chatstore.simple import AsyncSimpleChatStore
+
         return AsyncSimpleChatStore(ttl=ttl, namespace=namespace, strict=strict, **options)
     common: dict[str, Any] = {"ttl": ttl, "namespace": namespace, "strict": strict, **options}
     if kind == "redis":

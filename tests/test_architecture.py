@@ -1,6 +1,7 @@
 """The house, held against the imports: stairs go down only, and each room knows its own driver."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -178,20 +179,52 @@ def test_revisions_do_not_know_the_package() -> None:
     assert [str(f) for path in revisions for f in _imports(path) if f.target] == []
 
 
+def _run(code: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    return done.stdout.splitlines()
+
+
 def test_importing_the_package_loads_no_driver_and_no_framework() -> None:
     heavy = sorted(set(OUTSIDE) - {"pydantic", "pydantic_core", "typing_extensions"})
     code = f"""
 import sys, chatstore
+print(sorted(name for name in sys.modules if name.startswith(("chatstore", "pydantic"))))
+from chatstore import ChatMessage, open_store
 print([name for name in {[*heavy, "asyncio", "chatstore.redis", "chatstore.sql", "chatstore.cli"]!r}
        if name in sys.modules])
-with chatstore.open_store("memory://") as store:
-    store.add_message("user1", chatstore.ChatMessage("Hello"))
+with open_store("memory://") as store:
+    store.add_message("user1", ChatMessage("Hello"))
 print([name for name in {heavy!r} if name in sys.modules])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
-    )
-    assert done.stdout.split("\n")[:2] == ["[]", "[]"]
+    assert _run(code) == ["['chatstore', 'chatstore._version']", "[]", "[]"]
+
+
+def test_what_is_exported_is_what_type_checkers_see() -> None:
+    homes = {
+        alias.asname or alias.name: node.module
+        for node in ast.walk(ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chatstore.")
+        for alias in node.names
+    }
+    assert sorted(homes) == sorted(chatstore.__all__)
+    for name, module in homes.items():
+        assert getattr(chatstore, name) is getattr(importlib.import_module(str(module)), name)
+        assert name in dir(chatstore)
+
+
+def test_a_room_is_there_without_an_import_of_its_own() -> None:
+    assert _run("import chatstore; print(chatstore.errors.ConflictError.__name__)") == [
+        "ConflictError"
+    ]
+
+
+def test_a_misspelt_name_is_an_error_that_says_so() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'ChatMesage'"):
+        chatstore.ChatMesage  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match="ChatMesage"):
+        from chatstore import ChatMesage  # type: ignore[attr-defined]  # noqa: F401
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
