@@ -13,6 +13,7 @@ from benchmarks.harness import HEADER
 QUESTIONS = (
     "append",
     "writers",
+    "slow_disk",
     "last",
     "whole",
     "middle",
