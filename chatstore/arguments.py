@@ -15,6 +15,9 @@ class _Absent:
     def __repr__(self) -> str:
         return "chatstore.ABSENT"
 
+    def __reduce__(self) -> str:
+        return "ABSENT"  # so that a copy, or what another process is sent, is itself
+
 
 ABSENT: Final = _Absent()
 """As `expected_revision`: the conversation must not exist."""
