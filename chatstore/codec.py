@@ -10,7 +10,7 @@ from chatstore import clock, json_text
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import VIEWS
 from chatstore.formats import chatstore as native
-from chatstore.messages import ChatMessage, Message, NativeMessage, UndecodableMessage
+from chatstore.messages import ChatMessage, Message, NativeMessage, UndecodableMessage, exact
 from chatstore.records import MADE, Draft, Record, Row
 
 MAX_ID_BYTES = 512
@@ -43,7 +43,7 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
         elif isinstance(message, ChatMessage):
             name, payload, shown = native.NAME, native.payload(message), message
         elif isinstance(message, NativeMessage):
-            name, payload, shown = message.format, *_native(message, path)
+            name, payload, shown = exact(message.format), *_native(message, path)
         else:
             raise InvalidMessageError(
                 f"{path} is a {type(message).__name__}; use ChatMessage(role=…, content=…)"
@@ -51,11 +51,10 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
     except json_text.NotJSONError as error:
         raise InvalidMessageError(f"{path}{error}") from None
     _check_size(payload, path)
-    if message.id is not None:
-        check_id(message.id, path)
+    id = None if message.id is None else check_id(message.id, path)
     kind, calls = derive(shown)
     created_at = now if message.created_at is None else _moment(message.created_at, path)
-    return Draft(message.id, name, payload, shown.role, kind, calls, False, created_at)
+    return Draft(id, name, payload, exact(shown.role), kind, calls, False, created_at)
 
 
 def encode_all(messages: Iterable[Message], now: int) -> list[Draft]:
@@ -204,8 +203,8 @@ def _check_size(text: str, path: str) -> None:
         )
 
 
-def check_id(id: object, path: str) -> None:
-    """Raise unless a caller may give a message this id."""
+def check_id(id: object, path: str) -> str:
+    """The id, if a caller may give it to a message."""
     if not isinstance(id, str):
         raise InvalidMessageError(f"{path}.id is a str, not {type(id).__name__}")
     if not id or "\0" in id:
@@ -222,6 +221,7 @@ def check_id(id: object, path: str) -> None:
         ) from None
     if size > MAX_ID_BYTES:
         raise InvalidMessageError(f"{path}.id takes {size} bytes; {MAX_ID_BYTES} are allowed")
+    return exact(id)
 
 
 def derive(message: ChatMessage) -> tuple[str | None, str | None]:

@@ -37,6 +37,21 @@ def is_kept(value: object) -> bool:
     return isinstance(value, str) and (value.isprintable() or not _UNKEPT.search(value))
 
 
+def exact(text: str) -> str:
+    """The text as a plain `str`, whatever a subclass makes of itself.
+
+    A member of an enum is a `str` as well, and a format string shows its name instead.
+
+    Example:
+        >>> import enum
+        >>> class Role(str, enum.Enum):
+        ...     USER = "user"
+        >>> exact(Role.USER)
+        'user'
+    """
+    return text if type(text) is str else str.__str__(text)
+
+
 def is_role(value: object) -> bool:
     """Whether it can be a role: a text that every database keeps, and not empty.
 

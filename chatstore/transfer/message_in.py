@@ -175,7 +175,7 @@ def _kind(role: str) -> str | None:
 
 
 def _caller_id(id: Any) -> str:
-    return str(_checked(codec.check_id, id, "the message") or id)
+    return str(_checked(codec.check_id, id, "the message"))
 
 
 def _text(value: Any, name: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chatstore import ChatMessage, ChatStore, InvalidMessageError, NativeMessage
 from chatstore.messages import text_block
-from chatstore.testing.conformance.base import KEY, Base, say, seen
+from chatstore.testing.conformance.base import KEY, Base, describe, held, say, seen
 
 ODD_TEXTS = {
     "empty": "",
@@ -77,6 +77,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+
+
+class _Named(str, enum.Enum):  # noqa: UP042 - see below
+    CHAT = "openai.chat"
 
 
 def repeated(value: Any) -> str:
@@ -225,6 +229,31 @@ class Values(Base):
         store.add_message(KEY, ChatMessage("a", additional_kwargs=extra))
         read = store.get_messages(KEY)[0].additional_kwargs
         assert repeated(read) == repeated({"color": "red", "level": 1, "map": {"a": 1}})
+
+    def test_a_member_of_an_enum_is_its_text(self, store: ChatStore) -> None:
+        class Word(str, enum.Enum):  # noqa: UP042 - a format string shows the name of such a one
+            A = "alpha"
+
+        message = ChatMessage("a")
+        message.role, message.id = Word.A, Word.A
+        ids = [store.add_message(Word.A, message), *store.add_messages(Word.A, say("b"))]
+        store.add_message("alpha", ChatMessage("c", role="alpha"))
+        store.add_message("alpha", NativeMessage(_Named.CHAT, {"role": "user", "content": "d"}))
+        records = store.get_records("alpha")
+        found = [
+            *store.get_keys(prefix=Word.A),
+            *store.get_keys(),
+            *(conversation.key for conversation in store.get_conversations()),
+            describe(store, Word.A).key,
+            *(record.role for record in records[:3:2]),
+            *(message.role for message in store.get_messages("alpha")[:3:2]),
+            records[0].id,
+            ids[0],
+        ]
+        assert [(type(text), text) for text in found] == [(str, "alpha")] * len(found)
+        assert type(records[3].format) is str
+        assert records[3].format == "openai.chat"
+        assert store.check().problems == []
 
     def test_fields_of_a_subclass_are_kept(self, store: ChatStore) -> None:
         class Signed(ChatMessage):
