@@ -35,6 +35,8 @@ def payload(message: ChatMessage) -> str:
             and block.get("block_type") == TEXT
             and type(text := block.get("text")) is str
         ):
+            if not text.isascii():
+                json_text.check_text(text, ".blocks[0].text")
             role = message.role
             quoted = _ROLES.get(role) if type(role) is str else None
             if quoted is None:

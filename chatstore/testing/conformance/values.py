@@ -65,6 +65,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "complex": (1j, ""),
     "generator": (iter([]), ""),
     "endless integer": (10**5000, ""),
+    "two halves": (["é", "\ud83d\ude00"], r"\[1\]"),
+    "a name of two halves": ({"a": {"\ud83d\ude00": 1}}, r"\.a"),
 }
 """What JSON cannot hold, and the path to it from where it is put."""
 
@@ -101,6 +103,21 @@ class Values(Base):
         assert store.get_records(KEY)[0].text == text
         assert [m.content for m in store.iter_messages("other")] == [text, text]
         assert store.delete_message(KEY, 0) == ChatMessage(text)
+
+    def test_halves_that_json_would_join_are_refused(self, store: ChatStore) -> None:
+        for text in ("\ud83d\ude00", "\ud800\udc00\ud800", "é\ud83d\ud83d\ude00"):
+            with pytest.raises(InvalidMessageError, match=r"^message\.blocks\[0\]\.text holds"):
+                store.add_message(KEY, ChatMessage(text))
+        joined = "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        store.add_message(KEY, ChatMessage(joined))
+        assert held(store) == ["😀"]
+
+    def test_an_error_can_be_printed_whatever_a_name_holds(self, store: ChatStore) -> None:
+        for name in ("\ud800", "\x1b[31m", "n" * 100_000):
+            with pytest.raises(InvalidMessageError) as caught:
+                store.add_message(KEY, ChatMessage("a", additional_kwargs={name: {"a": {1}}}))
+            assert str(caught.value).isprintable()
+            assert len(str(caught.value)) < 1000
 
     def test_a_long_text_comes_back(self, store: ChatStore) -> None:
         text = "0123456789é😀\0 " * 350_000
