@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -79,6 +79,12 @@ def _typed(blocks: list[Block]) -> list[Block]:
     return blocks
 
 
+def _blocks(content: str | Sequence[Block] | None) -> list[Block]:
+    if content is None:
+        return []
+    return [text_block(content)] if isinstance(content, str) else list(content)
+
+
 def _utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -128,18 +134,32 @@ class ChatMessage(BaseModel):
             data["blocks"] = [text_block(content)] if isinstance(content, str) else content
         super().__init__(**data)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, as pydantic makes it; `content` in `update` replaces the blocks.
+
+        Example:
+            >>> ChatMessage("Hello", id="m1").model_copy(update={"content": "Hi"}).content
+            'Hi'
+        """
+        if update is not None and "content" in update:
+            if "blocks" in update:
+                raise ValueError("a message takes content or blocks, not both")
+            rest = {name: value for name, value in update.items() if name != "content"}
+            update = rest | {"blocks": _blocks(update["content"])}
+        return super().model_copy(update=update, deep=deep)
+
     @property
     def content(self) -> str | None:
         """The texts of the text blocks, joined by newlines; `None` when there is none.
 
-        Setting it replaces all blocks by one text block.
+        Setting it replaces all blocks, as the constructor's `content` would.
         """
         texts = [block.get("text") for block in self.blocks if block["block_type"] == TEXT]
         return "\n".join(text for text in texts if isinstance(text, str)) if texts else None
 
     @content.setter
-    def content(self, content: str) -> None:
-        self.blocks = [text_block(content)]
+    def content(self, content: str | Sequence[Block] | None) -> None:
+        self.blocks = _blocks(content)
 
     __hash__ = None  # type: ignore[assignment]  # it can be changed
 

@@ -50,6 +50,8 @@ def payload(message: ChatMessage) -> str:
     _check(message)
     fields = {name: getattr(message, name) for name in type(message).model_fields}
     fields |= message.__pydantic_extra__ or {}
+    if "content" in fields:  # no reader could tell which of the two counts
+        raise json_text.NotJSONError(".content stands beside .blocks; leave one of them out")
     return json_text.dump({k: v for k, v in fields.items() if k not in _OUTSIDE}, "")
 
 

@@ -280,6 +280,14 @@ class Values(Base):
         (read,) = store.get_messages(KEY)
         assert getattr(read, "name", None) == "Ada"
 
+    def test_what_is_stored_can_be_read(self, store: ChatStore) -> None:
+        spoilt = ChatMessage("a")
+        spoilt.__pydantic_extra__ = {"content": "b"}
+        with pytest.raises(InvalidMessageError, match=r"^message\.content"):
+            store.add_message(KEY, spoilt)
+        store.add_message(KEY, ChatMessage("a").model_copy(update={"content": "b"}))
+        assert store.get_messages(KEY) == say("b")
+
     @pytest.mark.parametrize(
         ("field", "value"),
         [
