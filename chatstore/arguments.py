@@ -4,6 +4,7 @@ import operator
 from typing import Any, Final, NamedTuple, final
 
 from chatstore.errors import InvalidKeyError
+from chatstore.messages import exact
 from chatstore.records import STATUSES, Status
 
 MAX_KEY_BYTES = 1024
@@ -14,6 +15,9 @@ MAX_TTL = 10**10  # seconds; three centuries, so that every expiry is a date tha
 class _Absent:
     def __repr__(self) -> str:
         return "chatstore.ABSENT"
+
+    def __reduce__(self) -> str:
+        return "ABSENT"  # so that a copy, or what another process is sent, is itself
 
 
 ABSENT: Final = _Absent()
@@ -37,8 +41,10 @@ EVERYTHING = Window()
 
 def check_key(key: str, name: str = "key") -> str:
     """The key, if it may name a conversation; an error calls it by `name`."""
-    if not isinstance(key, str):
-        raise InvalidKeyError(f"a {name} is a str, not {type(key).__name__}")
+    if type(key) is not str:
+        if not isinstance(key, str):
+            raise InvalidKeyError(f"a {name} is a str, not {type(key).__name__}")
+        key = exact(key)
     if not key:
         raise InvalidKeyError(f"a {name} is empty; give it characters")
     if "\0" in key:
@@ -121,8 +127,10 @@ def ttl_in_us(seconds: float | None) -> int | None:
 
 def check_expected(expected: Any) -> Expected:
     """The expected revision, if it can be one."""
-    if expected is None or expected is ABSENT or isinstance(expected, str):
+    if expected is None or expected is ABSENT:
         return expected
+    if isinstance(expected, str):
+        return exact(expected)
     raise ValueError(
         "expected_revision is the revision of a Conversation, or chatstore.ABSENT, "
         f"not {type(expected).__name__}"

@@ -7,17 +7,24 @@ from contextlib import contextmanager
 from typing import Any
 
 from chatstore import clock, json_text
+from chatstore.derived import derive
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import VIEWS
 from chatstore.formats import chatstore as native
-from chatstore.messages import ChatMessage, Message, NativeMessage, UndecodableMessage
+from chatstore.messages import (
+    ChatMessage,
+    Message,
+    NativeMessage,
+    UndecodableMessage,
+    exact,
+    is_role,
+)
 from chatstore.records import MADE, Draft, Record, Row
 
 MAX_ID_BYTES = 512
 MAX_PAYLOAD_BYTES = 255 << 20
 """Of JSON, in a message or in metadata: what is stored must fit into a line of an export."""
 
-_RESULT_ROLES = frozenset(("tool", "function"))
 _PAUSE_FROM = 64  # rows; below, pausing the collector costs more than it saves
 
 
@@ -43,7 +50,7 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
         elif isinstance(message, ChatMessage):
             name, payload, shown = native.NAME, native.payload(message), message
         elif isinstance(message, NativeMessage):
-            name, payload, shown = message.format, *_native(message, path)
+            name, payload, shown = exact(message.format), *_native(message, path)
         else:
             raise InvalidMessageError(
                 f"{path} is a {type(message).__name__}; use ChatMessage(role=…, content=…)"
@@ -51,11 +58,10 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
     except json_text.NotJSONError as error:
         raise InvalidMessageError(f"{path}{error}") from None
     _check_size(payload, path)
-    if message.id is not None:
-        check_id(message.id, path)
+    id = None if message.id is None else check_id(message.id, path)
     kind, calls = derive(shown)
     created_at = now if message.created_at is None else _moment(message.created_at, path)
-    return Draft(message.id, name, payload, shown.role, kind, calls, False, created_at)
+    return Draft(id, name, payload, exact(shown.role), kind, calls, False, created_at)
 
 
 def encode_all(messages: Iterable[Message], now: int) -> list[Draft]:
@@ -82,7 +88,10 @@ def decode(row: Row, *, strict: bool = False) -> ChatMessage:
         message = _undecodable(row, error, strict)
         fields = message.__dict__
     fields["id"] = row.id
-    fields["created_at"] = clock.show(row.created_at)
+    try:
+        fields["created_at"] = clock.show(row.created_at)
+    except (TypeError, OverflowError):  # damaged, and no reason to hide what was said
+        fields["created_at"] = None
     return message
 
 
@@ -111,11 +120,18 @@ def record(row: Row, *, strict: bool = False) -> Record:
         role=row.role,
         text=message.content,
         kind=row.kind or "message",
-        tool_call_ids=tuple(json.loads(row.tool_call_ids)) if row.tool_call_ids else (),
+        tool_call_ids=_listed(row.tool_call_ids) if row.tool_call_ids else (),
         status="archived" if row.archived else "active",
-        created_at=clock.show(row.created_at),
+        created_at=message.created_at or clock.show(0),
         message=message,
     )
+
+
+def _listed(column: str) -> tuple[str, ...]:
+    try:
+        return tuple(map(str, json.loads(column)))
+    except (ValueError, TypeError):  # damaged
+        return ()
 
 
 def records(rows: Sequence[Row], *, strict: bool = False) -> list[Record]:
@@ -129,7 +145,12 @@ def faults(key: str, row: Row) -> list[str]:
     message = decode(row)
     if isinstance(message, UndecodableMessage):
         return [f"{key!r}: the message {row.record_id!r} cannot be decoded: {message.error}"]
+    if message.created_at is None:
+        return [f"{key!r}: the time of message {row.record_id!r} is no time"]
     kind, calls = derive(message)
+    texts = (row.id, row.format, row.payload)
+    if not all(text is None or isinstance(text, str) for text in texts):
+        return [f"{key!r}: a column of message {row.record_id!r} is no text"]
     if (row.role, row.kind, row.tool_call_ids) != (message.role, kind, calls):
         return [f"{key!r}: the columns of message {row.record_id!r} do not fit its payload"]
     return []
@@ -204,8 +225,8 @@ def _check_size(text: str, path: str) -> None:
         )
 
 
-def check_id(id: object, path: str) -> None:
-    """Raise unless a caller may give a message this id."""
+def check_id(id: object, path: str) -> str:
+    """The id, if a caller may give it to a message."""
     if not isinstance(id, str):
         raise InvalidMessageError(f"{path}.id is a str, not {type(id).__name__}")
     if not id or "\0" in id:
@@ -222,40 +243,7 @@ def check_id(id: object, path: str) -> None:
         ) from None
     if size > MAX_ID_BYTES:
         raise InvalidMessageError(f"{path}.id takes {size} bytes; {MAX_ID_BYTES} are allowed")
-
-
-def derive(message: ChatMessage) -> tuple[str | None, str | None]:
-    """Kind and tool-call ids, as columns, of a view."""
-    blocks, extra = message.blocks, message.additional_kwargs
-    if len(blocks) == 1 and blocks[0]["block_type"] == "text":  # nearly every one
-        if message.role not in _RESULT_ROLES:
-            if "tool_calls" not in extra:
-                return None, None
-        elif not extra:
-            return "tool_result", None
-    types = {block["block_type"] for block in blocks}
-    calls = [block.get("tool_call_id") for block in blocks if block["block_type"] == "tool_call"]
-    listed = extra.get("tool_calls")
-    if isinstance(listed, list):
-        calls += [call.get("id") for call in listed if isinstance(call, dict)]
-    kind = None
-    if calls:
-        kind = "tool_call"
-    elif message.role in _RESULT_ROLES:
-        kind = "tool_result"
-        calls = [extra.get("tool_call_id"), *_more_results(extra.get("parts"))]
-    elif types == {"thinking"}:
-        kind = "reasoning"
-    ids = list(dict.fromkeys(call for call in calls if isinstance(call, str)))
-    return kind, json.dumps(ids) if ids else None
-
-
-def _more_results(parts: object) -> Iterator[Any]:
-    """The calls that the parts of a message answer, if it has several."""
-    for part in parts if isinstance(parts, list) else ():
-        extra = part.get("additional_kwargs") if isinstance(part, dict) else None
-        if isinstance(extra, dict):
-            yield extra.get("tool_call_id")
+    return exact(id)
 
 
 def _undecodable(row: Row, error: Exception, strict: bool) -> UndecodableMessage:
@@ -266,8 +254,18 @@ def _undecodable(row: Row, error: Exception, strict: bool) -> UndecodableMessage
             "neighbours, or upgrade chatstore-sql if a newer version wrote it"
         )
     return UndecodableMessage(
-        role=row.role or "assistant", raw=row.payload, format=row.format, error=reason
+        role=row.role if is_role(row.role) else "assistant",
+        raw=as_text(row.payload),
+        format=as_text(row.format),
+        error=reason,
     )
+
+
+def as_text(value: object) -> str:
+    r"""What a damaged column holds, as text; bytes that are no UTF-8 stand as `\xff`."""
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return str(value)
 
 
 def _reason(error: Exception) -> str:

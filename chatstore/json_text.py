@@ -7,12 +7,16 @@ list, an integer key to a string, NaN to no JSON at all).
 
 import json
 import math
+import re
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from pydantic_core import from_json
 
 MAX_DEPTH = 64
+_LONGEST_PATH = 300
+"""Characters of the path in an error: 64 steps of a common length."""
+_halves = re.compile("[\ud800-\udbff][\udc00-\udfff]").search
 _TOO_LONG = 10**4300  # as Python's own limit, above which it neither prints nor reads
 quote = encode_basestring_ascii
 """A str as a JSON string of ASCII characters."""
@@ -42,39 +46,75 @@ def dump(value: Any, path: str, depth: int = 0) -> str:
         # What nearly every message has, if anything: one text under a name. See `encode`.
         [(name, item)] = value.items()
         if type(name) is str and type(item) is str:
+            check_text(name, path)
+            if not item.isascii():
+                check_text(item, f"{path}.{name}")
             return f"{{{quote(name)}:{quote(item)}}}"
     _check(value, path, depth)
     return encode(value)
 
 
+def check_text(text: str, path: str) -> None:
+    """Raise if the text holds two halves of a character side by side, for JSON would join them.
+
+    Raises:
+        NotJSONError: It does.
+    """
+    if text.isascii():
+        return
+    try:
+        text.encode()  # quicker than looking for halves, and fine nearly always
+    except UnicodeEncodeError:
+        if _halves(text):
+            raise _refused(
+                path,
+                "holds both halves of a character side by side, which JSON takes for the "
+                'character; join them: text.encode("utf-16", "surrogatepass").decode("utf-16", '
+                '"surrogatepass")',
+            ) from None
+
+
 def _check(value: Any, path: str, depth: int) -> None:
-    if value is None or isinstance(value, str):
+    if value is None:
         return
-    if isinstance(value, int):
-        if not -_TOO_LONG < value < _TOO_LONG:
-            raise NotJSONError(f"{path} is an integer of more than 4300 digits; use a string")
-        return
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise NotJSONError(f"{path} is {value}, which JSON cannot hold; use None or a string")
-        return
-    if depth == MAX_DEPTH:
-        raise NotJSONError(f"{path} is nested more than {MAX_DEPTH} deep")
-    if isinstance(value, dict):
+    if isinstance(value, str):
+        check_text(value, path)
+    elif isinstance(value, int | float):
+        _check_number(value, path)
+    elif depth == MAX_DEPTH:
+        raise _refused(path, f"is nested more than {MAX_DEPTH} deep")
+    elif isinstance(value, dict):
         for name, item in value.items():
             if not isinstance(name, str):
-                raise NotJSONError(
-                    f"{path} has a key of type {type(name).__name__}; JSON's keys are strings"
-                )
+                kind = type(name).__name__
+                raise _refused(path, f"has a key of type {kind}; JSON's keys are strings")
+            check_text(name, path)
             _check(item, f"{path}.{name}", depth + 1)
     elif isinstance(value, list):
         for place, item in enumerate(value):
             _check(item, f"{path}[{place}]", depth + 1)
     else:
-        raise NotJSONError(
-            f"{path} is of type {type(value).__name__}, which JSON cannot hold; "
-            "convert it to a dict, list, str, number, bool or None"
+        raise _refused(
+            path,
+            f"is of type {type(value).__name__}, which JSON cannot hold; "
+            "convert it to a dict, list, str, number, bool or None",
         )
+
+
+def _check_number(value: float, path: str) -> None:
+    if isinstance(value, int):
+        if not -_TOO_LONG < value < _TOO_LONG:
+            raise _refused(path, "is an integer of more than 4300 digits; use a string")
+    elif not math.isfinite(value):
+        raise _refused(path, f"is {value}, which JSON cannot hold; use None or a string")
+
+
+def _refused(path: str, reason: str) -> NotJSONError:
+    # The names in a path are the caller's: of any length, and not all can be printed.
+    shown = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
+    if not shown.isprintable():
+        shown = shown.encode("unicode_escape").decode()
+    return NotJSONError(f"{shown} {reason}")
 
 
 def load(text: str) -> Any:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -37,6 +37,21 @@ def is_kept(value: object) -> bool:
     return isinstance(value, str) and (value.isprintable() or not _UNKEPT.search(value))
 
 
+def exact(text: str) -> str:
+    """The text as a plain `str`, whatever a subclass makes of itself.
+
+    A member of an enum is a `str` as well, and a format string shows its name instead.
+
+    Example:
+        >>> import enum
+        >>> class Role(str, enum.Enum):
+        ...     USER = "user"
+        >>> exact(Role.USER)
+        'user'
+    """
+    return text if type(text) is str else str.__str__(text)
+
+
 def is_role(value: object) -> bool:
     """Whether it can be a role: a text that every database keeps, and not empty.
 
@@ -62,6 +77,12 @@ def _typed(blocks: list[Block]) -> list[Block]:
         if not isinstance(block.get("block_type"), str):
             raise ValueError(f"block {place} has no block_type; a text is text_block('…')")
     return blocks
+
+
+def _blocks(content: str | Sequence[Block] | None) -> list[Block]:
+    if content is None:
+        return []
+    return [text_block(content)] if isinstance(content, str) else list(content)
 
 
 def _utc(moment: datetime) -> datetime:
@@ -113,18 +134,32 @@ class ChatMessage(BaseModel):
             data["blocks"] = [text_block(content)] if isinstance(content, str) else content
         super().__init__(**data)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, as pydantic makes it; `content` in `update` replaces the blocks.
+
+        Example:
+            >>> ChatMessage("Hello", id="m1").model_copy(update={"content": "Hi"}).content
+            'Hi'
+        """
+        if update is not None and "content" in update:
+            if "blocks" in update:
+                raise ValueError("a message takes content or blocks, not both")
+            rest = {name: value for name, value in update.items() if name != "content"}
+            update = rest | {"blocks": _blocks(update["content"])}
+        return super().model_copy(update=update, deep=deep)
+
     @property
     def content(self) -> str | None:
         """The texts of the text blocks, joined by newlines; `None` when there is none.
 
-        Setting it replaces all blocks by one text block.
+        Setting it replaces all blocks, as the constructor's `content` would.
         """
         texts = [block.get("text") for block in self.blocks if block["block_type"] == TEXT]
         return "\n".join(text for text in texts if isinstance(text, str)) if texts else None
 
     @content.setter
-    def content(self, content: str) -> None:
-        self.blocks = [text_block(content)]
+    def content(self, content: str | Sequence[Block] | None) -> None:
+        self.blocks = _blocks(content)
 
     __hash__ = None  # type: ignore[assignment]  # it can be changed
 

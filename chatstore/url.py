@@ -131,6 +131,13 @@ def _kind(url: str | os.PathLike[str]) -> _Kind:
         raise ValueError("a store's URL is empty; a path such as 'chat.db' will do")
     scheme, found, _ = text.partition("://")
     if not found:
+        scheme, colon, _ = text.partition(":")
+        if colon and scheme.partition("+")[0].lower() in _KINDS:
+            # A slip would make a file of that name, and all seem well.
+            raise ValueError(
+                f"a store's URL begins with {scheme}://, not {scheme}:; a file of such a name is "
+                "./… in front of it"
+            )
         return "sql"  # the path of a SQLite file
     kind = _KINDS.get(scheme.partition("+")[0].lower())
     if kind is None:

@@ -17,7 +17,7 @@ ROOT = Path(chatstore.__file__).parent
 FLOORS = {
     "ground": [
         "_version", "errors", "messages", "records", "arguments", "clock", "json_text", "formats",
-        "codec", "settle", "operations", "requests", "transfer",
+        "codec", "derived", "settle", "operations", "requests", "transfer",
     ],
     "contract": ["store", "aio"],
     "stores": ["simple", "sql", "redis"],

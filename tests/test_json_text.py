@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatstore import json_text
-from chatstore.testing.conformance.values import JSON, KEPT, REFUSED, repeated
+from chatstore.testing.conformance.refusing import REFUSED
+from chatstore.testing.conformance.values import JSON, KEPT, repeated
 
 
 @given(JSON)

@@ -110,6 +110,27 @@ def test_messages_are_equal_by_what_they_say() -> None:
         assert message != other
 
 
+def test_the_content_of_a_copy_may_be_new() -> None:
+    message = ChatMessage("a", id="m1", name="Ada")
+    assert message.model_copy(update={"content": "b", "role": "tool"}) == ChatMessage(
+        "b", id="m1", name="Ada", role="tool"
+    )
+    assert message.model_copy(update={"content": None}).blocks == []
+    assert message.model_copy(update={"content": [text_block("b")]}).content == "b"
+    assert message.model_copy(update={"id": None}) == ChatMessage("a", name="Ada")
+    assert message.model_copy() == message == ChatMessage("a", id="m1", name="Ada")
+    with pytest.raises(ValueError, match="content or blocks"):
+        message.model_copy(update={"content": "b", "blocks": []})
+
+
+def test_content_is_set_as_the_constructor_takes_it() -> None:
+    message = ChatMessage("a")
+    message.content = None
+    assert message.blocks == []
+    message.content = [text_block("b"), text_block("c")]
+    assert message.content == "b\nc"
+
+
 def test_messages_have_no_hash() -> None:
     with pytest.raises(TypeError):
         hash(ChatMessage("a"))

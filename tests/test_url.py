@@ -1,5 +1,6 @@
 """From URLs to stores."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,31 @@ def test_what_names_no_store_is_refused(open_one: Any, url: str) -> None:
     with pytest.raises(ValueError, match=r"chat\.db") as caught:
         open_one(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis:localhost", "sqlite:chat.db", "Memory:", "postgresql+psycopg:/host/db"]
+)
+@pytest.mark.parametrize("open_one", [open_store, open_async_store])
+def test_a_slip_in_a_scheme_makes_no_file(open_one: Any, url: str, tmp_path: Path) -> None:
+    with contextlib.chdir(tmp_path):
+        with pytest.raises(ValueError, match="begins with"):
+            open_one(url)
+        assert list(tmp_path.iterdir()) == []
+        with open_store("./redis:localhost") as store:
+            store.add_message("user1", ChatMessage("Hello"))
+        assert Path("redis:localhost").exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "words"), [("mode=rx", "mode, which is ro"), ("cache=shared&a=1", "a, cache")]
+)
+def test_an_option_of_a_file_that_is_unknown_is_named(
+    query: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        open_store(f"sqlite:///{tmp_path}/chat.db?{query}")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", [None, 5, b"chat.db"])

@@ -15,7 +15,7 @@ from chatstore.cli.clean import one_line
 from chatstore.cli.parsing import Parser, add_store
 from chatstore.cli.terminal import Terminal
 
-_COMMANDS = ("listing", "reading", "writing", "moving", "schema", "doctor", "demo")
+_COMMANDS = ("listing", "reading", "writing", "moving", "copying", "schema", "doctor", "demo")
 _LINKS = "Errors are one line and an exit code; CHATSTORE_DEBUG=1 shows where they come from."
 
 
@@ -45,6 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
         no conversations
         0
     """
+    _have_streams()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -61,6 +62,13 @@ def main(words: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001  # the last door: nothing gets past it as a traceback
         return _report(error)
     return code
+
+
+def _have_streams() -> None:
+    """Python has none of a stream that was closed when it began, as `>&-` does."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
 def _run(words: Sequence[str] | None) -> int:

@@ -14,6 +14,7 @@ from chatstore.cli.parsing import (
     url_of,
 )
 from chatstore.cli.terminal import Terminal, number, plural
+from chatstore.messages import is_kept, is_role
 
 
 def register(commands: Subparsers) -> None:
@@ -68,8 +69,12 @@ def register(commands: Subparsers) -> None:
 def run_add(args: argparse.Namespace, term: Terminal) -> int:
     """`chatstore add`."""
     url = url_of(args)
+    if not is_role(args.role):
+        raise exits.CommandError("--role is a word in UTF-8, and not empty")
     text = _stdin() if args.text in (None, "-") else args.text
-    message = ChatMessage(text, role=args.role or "user", id=args.id)
+    if not is_kept(text.replace("\0", "")):  # the system gave bytes
+        raise exits.CommandError("TEXT is not UTF-8; convert it first (iconv)")
+    message = ChatMessage(text, role=args.role, id=args.id)
     with stores.open_writing(url, namespace_of(args), ttl=args.ttl) as store:
         id = store.add_message(args.key, message)
     if args.json:

@@ -35,6 +35,8 @@ def payload(message: ChatMessage) -> str:
             and block.get("block_type") == TEXT
             and type(text := block.get("text")) is str
         ):
+            if not text.isascii():
+                json_text.check_text(text, ".blocks[0].text")
             role = message.role
             quoted = _ROLES.get(role) if type(role) is str else None
             if quoted is None:
@@ -48,6 +50,8 @@ def payload(message: ChatMessage) -> str:
     _check(message)
     fields = {name: getattr(message, name) for name in type(message).model_fields}
     fields |= message.__pydantic_extra__ or {}
+    if "content" in fields:  # no reader could tell which of the two counts
+        raise json_text.NotJSONError(".content stands beside .blocks; leave one of them out")
     return json_text.dump({k: v for k, v in fields.items() if k not in _OUTSIDE}, "")
 
 

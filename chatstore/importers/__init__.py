@@ -23,7 +23,7 @@ from chatstore.importers.registry import (
 from chatstore.importers.source import Source
 from chatstore.importers.talks import Taker, counted
 from chatstore.store import ChatStore
-from chatstore.transfer import OnConflict, Progress, TransferReport
+from chatstore.transfer import Format, OnConflict, Progress, TransferReport
 
 __all__ = ["NAMES", "OWN", "SERVER_NAMES", "ImportReport", "import_file", "import_server"]
 
@@ -87,13 +87,21 @@ def import_file(
     if importer == OWN:
         if key_prefix is not None:
             raise TransferError("files of chatstore name their keys; leave out the key prefix")
-        return _summary(
-            OWN, store.import_json(source.path, on_conflict=on_conflict, progress=progress), 0
+        report = store.import_json(
+            source.path, on_conflict=on_conflict, format=_format(source), progress=progress
         )
+        return _summary(OWN, report, 0)
     if importer not in NAMES:
         raise TransferError(f"no importer is called {importer!r}; known are {', '.join(NAMES)}")
     with codec.collector_paused():  # it would walk the whole document again and again
         return _take(store, source, importer, importer, on_conflict, key_prefix, progress)
+
+
+def _format(source: Source) -> Format | None:
+    """What a file of ours holds, where its name does not say it."""
+    if source.path.lower().endswith((".json", ".jsonl", ".gz")):
+        return None
+    return "jsonl" if source.in_lines else "json"
 
 
 def _take(

@@ -60,7 +60,7 @@ class Source:
 
     def rows(self) -> Generator[tuple[str, Any], None, None]:
         """The rows of a JSON array, or of JSON lines, each with how to call its place."""
-        if self._in_lines:
+        if self.in_lines:
             with closing(self.lines()) as lines:
                 for number, text in lines:
                     place = f"line {number}"
@@ -89,7 +89,7 @@ class Source:
     @cached_property
     def first(self) -> Any:
         """The first row, or the whole document if it is one value: enough to tell what it is."""
-        if self._in_lines:
+        if self.in_lines:
             found = self._first_line
             return None if found is None else self.parse(found[1], f"line {found[0]}")
         document = self.document
@@ -133,7 +133,7 @@ class Source:
             self._unreadable(error)
 
     @cached_property
-    def _in_lines(self) -> bool:
+    def in_lines(self) -> bool:
         """Whether it is JSON lines: the first line is a value, and no array of all rows."""
         if self.archived:
             return False

@@ -1,13 +1,14 @@
 """From a URL to a redis-py client, blocking or not, for one server, a Cluster or Sentinel."""
 
 import random
+import re
 from time import monotonic
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.connection import parse_url
-from redis.exceptions import AuthenticationError, ReadOnlyError
+from redis.connection import ConnectionPool, SSLConnection, parse_url
+from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import TimeoutError as Late
 
@@ -72,7 +73,7 @@ def read(url: str) -> Address:
         )
     plain, kind = found
     try:
-        return _read_server(plain, rest) if kind == "server" else _read_many(plain, kind, rest)
+        address = _read_server(plain, rest) if kind == "server" else _read_many(plain, kind, rest)
     except ValueError:
         example = {
             "server": "redis://:password@host:6379/0",
@@ -84,6 +85,25 @@ def read(url: str) -> Address:
             f"the {scheme}:// URL cannot be read; it looks like {example}, with the password "
             "percent-encoded"
         ) from None
+    if kind != "cluster":  # its options are those of a client
+        _check_options(address.options)
+    return address
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Refuse what the driver refuses with a TypeError when it first connects."""
+    kinds: dict[str, Any] = {"connection_class": SSLConnection} if "ssl" in options else {}
+    rest = {name: value for name, value in options.items() if name != "ssl"}
+    try:
+        ConnectionPool(**kinds, **rest).make_connection()  # which connects nowhere yet
+    except (TypeError, AttributeError, RedisError) as error:
+        raise _unknown(error) from None
+
+
+def _unknown(error: Exception) -> ValueError:
+    name = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    which = f": {name[1]}" if name else ""
+    return ValueError(f"the URL has an option that redis-py does not take{which}")
 
 
 def _read_server(plain: str, rest: str) -> Address:
@@ -169,7 +189,10 @@ def client(address: Address, *, awaited: bool) -> Any:
     if address.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         # Slots that nobody serves are an error of the calls that need them, and of no others.
-        return library.RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
+        try:
+            return library.RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
+        except TypeError as error:
+            raise _unknown(error) from None
     backoff = ExponentialWithJitterBackoff(base=0.01, cap=0.5)
     # Behind Sentinel the driver would try the address that failed again and again, and would find
     # the master of before there once it is back: the store itself tries again, and asks anew.

@@ -31,7 +31,8 @@ def _as_far_as_readable(what: str, look: Iterator[str]) -> Iterator[str]:
     try:
         yield from look
     except Exception as error:
-        if not is_damage(error):
+        # A number that has become a text, say, is damage as well.
+        if not (is_damage(error) or isinstance(error, TypeError | ValueError)):
             raise
         yield f"{what}: cannot be read to the end, for the file is damaged"
 

@@ -9,7 +9,8 @@ from chatstore import clock, errors
 from chatstore.arguments import ABSENT, Expected
 from chatstore.records import Conversation
 from chatstore.sql.clauses import EVERYTHING
-from chatstore.sql.engine.conn import Conn
+from chatstore.sql.engine.conn import Conn, lenient
+from chatstore.sql.engine.faults import is_bad_text
 from chatstore.sql.models import GAP
 from chatstore.sql.statements import Statements
 
@@ -64,12 +65,24 @@ class Turn:
         return self.sql.dialect
 
     def rows(self, statement: str, **parameters: Any) -> list[Any]:
-        """All rows of a statement."""
-        return self.conn.execute(statement, parameters).fetchall()
+        """All rows of a statement that selects."""
+        try:
+            return self.conn.execute(statement, parameters).fetchall()
+        except Exception as error:
+            if not is_bad_text(error):
+                raise
+            with lenient(self.conn):
+                return self.conn.execute(statement, parameters).fetchall()
 
     def row(self, statement: str, **parameters: Any) -> Any:
         """The first row of a statement, or `None`."""
-        return self.conn.execute(statement, parameters).fetchone()
+        try:
+            return self.conn.execute(statement, parameters).fetchone()
+        except Exception as error:
+            if not is_bad_text(error):
+                raise
+            with lenient(self.conn):
+                return self.conn.execute(statement, parameters).fetchone()
 
     def run(self, statement: str, **parameters: Any) -> None:
         """Run a statement that results in nothing."""

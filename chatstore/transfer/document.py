@@ -72,6 +72,16 @@ def write(snapshot: Snapshot, to: Write, source: str, progress: Progress | None)
 
 def entry(row: Row) -> str:
     """A message of the document."""
+    try:
+        return _entry(row)
+    except TypeError:
+        mended = message.mended(row)
+        if mended == row:
+            raise
+        return _entry(mended)
+
+
+def _entry(row: Row) -> str:
     payload = row.payload
     if row.format == NAME and message.is_plain(payload) and _readable(payload):
         return f"{payload[:-1]},{message.head(row)}}}"

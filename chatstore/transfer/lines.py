@@ -112,9 +112,15 @@ def conversation_line(conversation: Conversation) -> str:
 
 def line(row: Row) -> str:
     """The line of a message."""
-    if row.format == NAME and message.is_plain(row.payload):
-        return f'{{{message.head(row)},"payload":{row.payload}}}\n'
-    return f"{{{message.head(row)},{message.native(row).members}}}\n"
+    try:
+        if row.format == NAME and message.is_plain(row.payload):
+            return f'{{{message.head(row)},"payload":{row.payload}}}\n'
+        return f"{{{message.head(row)},{message.native(row).members}}}\n"
+    except TypeError:
+        mended = message.mended(row)
+        if mended == row:
+            raise
+        return line(mended)
 
 
 def footer(conversations: int, messages: int, states: int, digest: str) -> str:

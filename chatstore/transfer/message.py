@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from chatstore import clock, codec, json_text
+from chatstore.derived import derive
 from chatstore.errors import TransferError
 from chatstore.formats import VIEWS
 from chatstore.formats.chatstore import NAME
@@ -54,7 +55,7 @@ def when(us: int) -> str:
     """The moment as it stands in files."""
     try:
         return (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds") + "Z"
-    except OverflowError:
+    except (OverflowError, TypeError):
         raise TransferError(
             "the store holds a time that no calendar has; see check(), and restore a backup"
         ) from None
@@ -63,7 +64,7 @@ def when(us: int) -> str:
 def head(row: Row) -> str:
     """The members that stand outside the payload: the time, the caller's id, the status."""
     text = f'"created_at":"{when(row.created_at)}"'
-    if row.id is not None:
+    if row.id:  # an empty one is damage, which no import would take
         text += f',"id":{quote(row.id)}'
     if row.archived:
         text += ',"status":"archived"'
@@ -88,10 +89,18 @@ def native(row: Row) -> Native:
     if shown is None:
         parts += _columns(row.role, row.kind, _ids(row.tool_call_ids))
     elif row.format != NAME:
-        parts += _columns(shown.role, *codec.derive(shown))
+        parts += _columns(shown.role, *derive(shown))
     # Spliced, never encoded anew; and what no encoder of ours wrote stays what it is.
     parts.append(f'"raw":{quote(row.payload)}' if held is None else f'"payload":{row.payload}')
     return Native(",".join(parts), held, shown)
+
+
+def mended(row: Row) -> Row:
+    """A damaged row, of which a column holds no text, with what it holds as text."""
+    columns = ("id", "format", "payload", "role", "kind", "tool_call_ids")
+    held = {name: getattr(row, name) for name in columns}
+    texts: dict[str, Any] = {k: v if v is None else codec.as_text(v) for k, v in held.items()}
+    return row._replace(**texts)
 
 
 def told(conversation: Conversation) -> str:

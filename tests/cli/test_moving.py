@@ -1,6 +1,9 @@
 import gzip
 import json
+import os
 import shutil
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -47,6 +50,56 @@ def test_export_to_stdout_is_json_lines(run: Run, spawn: Run, chat: str) -> None
     Path("piped.jsonl").write_text(found.out)
     assert run("import", "piped.jsonl", "--url", "restored.db").code == 0
     assert digest("restored.db") == digest(chat)
+
+
+def test_a_store_goes_through_a_pipe(spawn: Run, chat: str) -> None:
+    exported = spawn("export", "-", "--url", chat).out.encode()
+    for number, data in enumerate([exported, gzip.compress(exported)]):
+        found = spawn("import", "-", "--url", f"{number}.db", stdin=data)
+        assert (found.code, found.err) == (0, "")
+        assert digest(f"{number}.db") == digest(chat)
+    found = spawn("import", "-", "--url", "cut.db", stdin=exported[:-20])
+    assert (found.code, found.err.count("\n")) == (14, 1)
+    assert found.err.startswith("chatstore: error: stdin: line 21: ")
+    row = b'{"messages": [{"role": "user", "content": "Hello"}]}\n'
+    assert spawn("import", "-", "--url", "other.db", stdin=row).code == 0
+    with open_store("other.db") as store:
+        assert store.get_keys() == ["stdin:000001"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes")
+def test_a_named_pipe_is_read_once(spawn: Run, chat: str) -> None:
+    exported = spawn("export", "-", "--url", chat).out
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=lambda: Path("pipe").write_text(exported))
+    writer.start()
+    found = spawn("import", "pipe", "--url", "restored.db")
+    writer.join()
+    assert (found.code, found.err) == (0, "")
+    assert digest("restored.db") == digest(chat)
+
+
+def test_a_file_of_ours_may_have_any_name(run: Run, chat: str) -> None:
+    for name in ("out.json", "out.jsonl"):
+        run("export", name, "--url", chat)
+        Path(name).rename("backup.txt")
+        found = run("import", "backup.txt", "--url", f"{name}.db")
+        assert (found.code, found.err) == (0, "")
+        assert digest(f"{name}.db") == digest(chat)
+    found = run("export", "backup.txt", "--url", chat)
+    assert (found.code, "rename it\n" in found.err) == (14, True)
+
+
+def test_copy_works_in_the_namespace_of_the_environment(
+    run: Run, chat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(chat, namespace="tenant") as store:
+        store.add_message("only", ChatMessage("here"))
+    monkeypatch.setenv("CHATSTORE_NAMESPACE", "tenant")
+    assert run("copy", chat, "copy.db").code == 0
+    assert digest("copy.db", "tenant") == digest(chat, "tenant")
+    with open_store("copy.db") as store:
+        assert store.get_keys() == []
 
 
 def test_export_replaces_unless_told_not_to(run: Run, chat: str) -> None:

@@ -123,6 +123,35 @@ class TestTerminal:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_who_reads_only_the_head_of_an_export_sees_no_complaint(chat: str) -> None:
+    with open_store(chat) as store:
+        store.add_messages("long", [ChatMessage("x" * 1000)] * 3000)
+    with subprocess.Popen(
+        [*PROGRAM, "export", "-", "--url", chat],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(100)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=30) == 141
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sh")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_bug(closed: str, chat: str) -> None:
+    line = f'exec "$0" -m chatstore list --url "$1" {closed}'
+    found = subprocess.run(
+        ["sh", "-c", line, sys.executable, chat],
+        check=False, capture_output=True, env=environment(), timeout=30,
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_who_reads_only_the_head_sees_no_complaint() -> None:
     with open_store("many.db") as store:
         store.add_messages("k", [ChatMessage("x" * 100) for _ in range(3000)])

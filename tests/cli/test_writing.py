@@ -55,6 +55,21 @@ def test_add_from_stdin_that_is_no_text(run: Run, monkeypatch: pytest.MonkeyPatc
     assert not Path("fresh.db").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("a\udcff",), "TEXT is not UTF-8"),
+        (("a", "--role", ""), "--role"),
+        (("a", "--role", "\udcff"), "--role"),
+    ],
+    ids=ascii,
+)
+def test_add_of_words_that_are_no_text(run: Run, words: tuple[str, ...], said: str) -> None:
+    found = run("add", "k", *words, "--url", "fresh.db")
+    assert (found.code, found.err.count("\n"), said in found.err) == (2, 1, True)
+    assert not Path("fresh.db").exists()
+
+
 @pytest.mark.parametrize("data", [b"", b"\n"])
 def test_add_from_stdin_that_is_empty(
     run: Run, monkeypatch: pytest.MonkeyPatch, data: bytes

@@ -122,6 +122,11 @@ def test_a_client_of_the_other_face_is_refused(redis_url: str) -> None:
         "redis://host:port",
         "redis://host/notadb",
         "redis://:s3cret@host?socket_timeout=soon",
+        "redis://host?bogus=s3cret",
+        "redis://host?connection_class=s3cret",
+        "redis://host?protocol=9",
+        "rediss://host?ssl_cert_reqs=s3cret",
+        "redis+sentinel://host/service?bogus=s3cret",
         "unix://",
         "redis+cluster://",
         "redis+cluster://host:1,",
@@ -144,11 +149,11 @@ def test_a_wrong_url_is_refused_at_once(url: str) -> None:
 
 def test_what_a_url_says() -> None:
     found = connect.read(
-        "redis+sentinel://u:p%40@one:1,two:2,[::1]:3/the%20service/4?ssl_ca_certs=x"
+        "redis+sentinel://u:p%40@one:1,two:2,[::1]:3/the%20service/4?client_name=x"
     )
     assert found.hosts == (("one", 1), ("two", 2), ("::1", 3))
     assert found.service == "the service"
-    assert found.options == {"username": "u", "password": "p@", "db": 4, "ssl_ca_certs": "x"}
+    assert found.options == {"username": "u", "password": "p@", "db": 4, "client_name": "x"}
     assert found.where == "redis+sentinel://one:1,two:2,[::1]:3/the service/4"
     assert "p@" not in repr(found)
     assert connect.read("rediss+cluster://one").options == {"ssl": True}

@@ -6,6 +6,7 @@ session 17). `sqlite3.Connection` and `psycopg.Connection` share the few methods
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, Self
 
 
@@ -45,3 +46,20 @@ class Conn(Protocol):
 
     def close(self) -> None:
         """Closes the connection."""
+
+
+@contextmanager
+def lenient(conn: Any) -> Iterator[None]:
+    r"""Lets text be read of which a byte is damaged: where it is no UTF-8, it stands as `\xff`.
+
+    SQLite's driver refuses the whole statement for it, and so would hide all that is sound.
+    """
+    conn.text_factory = _shown
+    try:
+        yield
+    finally:
+        conn.text_factory = str
+
+
+def _shown(text: bytes) -> str:
+    return text.decode(errors="backslashreplace")

@@ -170,6 +170,11 @@ def is_damage(error: BaseException) -> bool:
     return sqlite_code(error).startswith(("CORRUPT", "NOTADB"))
 
 
+def is_bad_text(error: BaseException) -> bool:
+    """Whether Python's sqlite3 found text that is no UTF-8; it has no code of its own."""
+    return str(error).startswith("Could not decode to UTF-8")
+
+
 def from_sqlite(error: BaseException, name: str, path: Path | None) -> ChatStoreError:
     """Our error for one of SQLite's. `name` is what a user calls the database."""
     code = sqlite_code(error)

@@ -80,7 +80,9 @@ def _check_url(url: sa.URL, query: dict[str, Any]) -> None:
     if driver and driver not in _DRIVERS:
         message = f"sqlite+{driver}: only Python's own sqlite3 can be used. Write sqlite:///…."
         raise ValueError(message)
-    if unknown or query.get("mode", "rwc") not in {"ro", "rw", "rwc", "memory"}:
+    if query.get("mode", "rwc") not in {"ro", "rw", "rwc", "memory"}:
+        unknown.append("mode, which is ro, rw, rwc or memory")
+    if unknown:
         message = f"The SQLite URL has options that are not understood: {', '.join(unknown)}."
         raise ValueError(message)
 

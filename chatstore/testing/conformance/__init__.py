@@ -12,6 +12,7 @@ from chatstore.testing.conformance.iteration import Iterating
 from chatstore.testing.conformance.keys import KeyLimits
 from chatstore.testing.conformance.listing import Conversations, Keys
 from chatstore.testing.conformance.reading import Reading, Records, Windows
+from chatstore.testing.conformance.refusing import Refusing
 from chatstore.testing.conformance.revisions import Expecting, Revisions
 from chatstore.testing.conformance.states import States
 from chatstore.testing.conformance.states_living import FindingEntries, StatesLiving
@@ -60,6 +61,7 @@ class StoreTests:
     TestConversations = Conversations
     TestKeyLimits = KeyLimits
     TestValues = Values
+    TestRefusing = Refusing
     TestIsolation = Isolation
     TestUndecodable = Undecodable
     TestClosing = Closing

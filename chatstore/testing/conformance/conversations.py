@@ -16,7 +16,8 @@ from chatstore import (
 from chatstore.testing.backend import Backend
 from chatstore.testing.conformance.archiving import statuses
 from chatstore.testing.conformance.base import HUGE, KEY, Base, OpenStore, describe, held, say, seen
-from chatstore.testing.conformance.values import ODD_TEXTS, REFUSED
+from chatstore.testing.conformance.refusing import REFUSED
+from chatstore.testing.conformance.values import ODD_TEXTS
 
 SECOND = timedelta(seconds=1)
 

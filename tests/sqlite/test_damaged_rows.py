@@ -1,0 +1,104 @@
+"""A row that is damaged hides no other: it is read, told by `check`, exported and removed."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chatstore import ChatMessage, ChatStore, NativeMessage, UndecodableMessage, open_store
+
+NO_UTF8 = "CAST(x'7bff7d' AS TEXT)"
+
+UNDECODABLE = {
+    "a byte of the payload": f"payload = {NO_UTF8}",
+    "a payload of bytes": "payload = x'7bff7d'",
+    "a payload that is a number": "payload = 5",
+    "a format that is no text": "format = x'ff'",
+    "role and payload": "role = x'ff', payload = x'ff'",
+    "all that is text": (
+        f"id = {NO_UTF8}, format = {NO_UTF8}, payload = {NO_UTF8}, role = {NO_UTF8}, "
+        f"kind = {NO_UTF8}, tool_call_ids = {NO_UTF8}"
+    ),
+}
+READABLE = {
+    "a payload that became bytes": "payload = CAST(payload AS BLOB)",
+    "a byte of the role": f"role = {NO_UTF8}",
+    "a role of bytes": "role = x'00'",
+    "ids of calls that are no list": "tool_call_ids = '5'",
+    "ids of calls that are no JSON": "tool_call_ids = '{'",
+    "an id of bytes": "id = x'ff'",
+    "a serial that is no number": "serial = 'x'",
+}
+TIMES = {
+    "a time that is no number": "created_at = 'x'",
+    "a time out of the calendar": "created_at = 9000000000000000000",
+}
+
+
+def damage(path: Path, what: str) -> None:
+    """Change the columns of the second message."""
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(f"UPDATE chatstore_message SET {what} WHERE serial = 2")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "chat.db"
+    with open_store(path) as store:
+        store.add_messages("user1", [ChatMessage(text) for text in "abc"])
+        store.add_message("user2", NativeMessage("openai.chat", {"role": "user", "content": "d"}))
+    return path
+
+
+def seen(store: ChatStore) -> list[str | None]:
+    messages = store.get_messages("user1")
+    assert list(store.iter_messages("user1")) == messages
+    assert [store.get_message("user1", idx) for idx in range(3)] == messages
+    assert store.get_messages("user1", last=2) == messages[1:]
+    assert [record.message for record in store.get_records("user1")] == messages
+    return [None if isinstance(m, UndecodableMessage) else m.content for m in messages]
+
+
+@pytest.mark.parametrize("what", [*UNDECODABLE.values(), *READABLE.values(), *TIMES.values()],
+                         ids=[*UNDECODABLE, *READABLE, *TIMES])  # fmt: skip
+def test_a_damaged_row_hides_no_other(path: Path, what: str) -> None:
+    damage(path, what)
+    with open_store(path) as store:
+        assert seen(store) == ["a", None if what in UNDECODABLE.values() else "b", "c"]
+        problems = store.check().problems
+        assert problems
+        assert all("user1" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("what", [*UNDECODABLE.values(), *READABLE.values()],
+                         ids=[*UNDECODABLE, *READABLE])  # fmt: skip
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.json"])
+def test_what_can_be_read_is_exported(path: Path, what: str, name: str) -> None:
+    damage(path, what)
+    file = path.with_name(name)
+    with open_store(path) as store:
+        store.export_json(file)
+        before = seen(store)
+    with open_store("memory://") as again:
+        again.import_json(file)
+        assert seen(again) == before
+
+
+@pytest.mark.parametrize("what", UNDECODABLE.values(), ids=UNDECODABLE)
+def test_a_damaged_row_can_be_removed(path: Path, what: str) -> None:
+    damage(path, what)
+    with open_store(path) as store:
+        assert isinstance(store.delete_message("user1", 1), UndecodableMessage)
+        assert [m.content for m in store.get_messages("user1")] == ["a", "c"]
+        assert store.check().problems == []
+
+
+def test_what_is_damaged_is_shown_byte_by_byte(path: Path) -> None:
+    damage(path, UNDECODABLE["a byte of the payload"])
+    with open_store(path) as store:
+        assert seen(store) == ["a", None, "c"]
+        (damaged,) = (m for m in store.get_messages("user1") if isinstance(m, UndecodableMessage))
+        assert damaged.raw == "{\\xff}"
+        store.add_message("user1", ChatMessage("é"))
+        assert store.get_messages("user1", last=1) == [ChatMessage("é")]
