@@ -10,6 +10,7 @@ from chatstore import clock, json_text
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import VIEWS
 from chatstore.formats import chatstore as native
+from chatstore.formats.columns import derive
 from chatstore.messages import ChatMessage, Message, NativeMessage, UndecodableMessage
 from chatstore.records import MADE, Draft, Record, Row
 
@@ -17,7 +18,6 @@ MAX_ID_BYTES = 512
 MAX_PAYLOAD_BYTES = 255 << 20
 """Of JSON, in a message or in metadata: what is stored must fit into a line of an export."""
 
-_RESULT_ROLES = frozenset(("tool", "function"))
 _PAUSE_FROM = 64  # rows; below, pausing the collector costs more than it saves
 
 
@@ -56,6 +56,30 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
     kind, calls = derive(shown)
     created_at = now if message.created_at is None else _moment(message.created_at, path)
     return Draft(message.id, name, payload, shown.role, kind, calls, False, created_at)
+
+
+def encode_text(
+    name: str, payload: str, id: str, now: int, path: str, *, text_of: str | None = None
+) -> Draft:
+    """A payload that a framework has encoded itself, with an id, as it is written.
+
+    Args:
+        name: The format.
+        payload: JSON text, ASCII only, that `json_text.check` has passed.
+        id: The message's own.
+        now: Its time, in microseconds.
+        path: How an error calls the message.
+        text_of: The role of one that is known to be a text and nothing else; its view is not made.
+
+    Raises:
+        InvalidMessageError: It is no message of the format, is too large, or has no good id.
+    """
+    _check_size(payload, path)
+    check_id(id, path)
+    if text_of is not None:
+        return Draft(id, name, payload, text_of, None, None, False, now)
+    shown = _shown(name, payload, path)
+    return Draft(id, name, payload, shown.role, *derive(shown), False, now)
 
 
 def encode_all(messages: Iterable[Message], now: int) -> list[Draft]:
@@ -188,11 +212,15 @@ def _native(message: NativeMessage, path: str) -> tuple[str, ChatMessage]:
     if not isinstance(message.payload, dict):
         raise InvalidMessageError(f"{path}.payload is no dict, as that of a NativeMessage is")
     payload = json_text.dump(message.payload, ".payload")
+    return payload, _shown(message.format, payload, path)
+
+
+def _shown(name: str, payload: str, path: str) -> ChatMessage:
     try:
-        return payload, VIEWS[message.format](json_text.load(payload))
+        return VIEWS[name](json_text.load(payload))
     except (ValueError, TypeError) as error:
         raise InvalidMessageError(
-            f"{path}.payload is no {message.format} message: {_reason(error)}"
+            f"{path}.payload is no {name} message: {_reason(error)}"
         ) from None
 
 
@@ -222,40 +250,6 @@ def check_id(id: object, path: str) -> None:
         ) from None
     if size > MAX_ID_BYTES:
         raise InvalidMessageError(f"{path}.id takes {size} bytes; {MAX_ID_BYTES} are allowed")
-
-
-def derive(message: ChatMessage) -> tuple[str | None, str | None]:
-    """Kind and tool-call ids, as columns, of a view."""
-    blocks, extra = message.blocks, message.additional_kwargs
-    if len(blocks) == 1 and blocks[0]["block_type"] == "text":  # nearly every one
-        if message.role not in _RESULT_ROLES:
-            if "tool_calls" not in extra:
-                return None, None
-        elif not extra:
-            return "tool_result", None
-    types = {block["block_type"] for block in blocks}
-    calls = [block.get("tool_call_id") for block in blocks if block["block_type"] == "tool_call"]
-    listed = extra.get("tool_calls")
-    if isinstance(listed, list):
-        calls += [call.get("id") for call in listed if isinstance(call, dict)]
-    kind = None
-    if calls:
-        kind = "tool_call"
-    elif message.role in _RESULT_ROLES:
-        kind = "tool_result"
-        calls = [extra.get("tool_call_id"), *_more_results(extra.get("parts"))]
-    elif types == {"thinking"}:
-        kind = "reasoning"
-    ids = list(dict.fromkeys(call for call in calls if isinstance(call, str)))
-    return kind, json.dumps(ids) if ids else None
-
-
-def _more_results(parts: object) -> Iterator[Any]:
-    """The calls that the parts of a message answer, if it has several."""
-    for part in parts if isinstance(parts, list) else ():
-        extra = part.get("additional_kwargs") if isinstance(part, dict) else None
-        if isinstance(extra, dict):
-            yield extra.get("tool_call_id")
 
 
 def _undecodable(row: Row, error: Exception, strict: bool) -> UndecodableMessage:

@@ -7,13 +7,16 @@ list, an integer key to a string, NaN to no JSON at all).
 
 import json
 import math
+import re
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from pydantic_core import from_json
 
 MAX_DEPTH = 64
-_TOO_LONG = 10**4300  # as Python's own limit, above which it neither prints nor reads
+_DIGITS = 4300  # Python's own limit, above which it neither prints nor reads
+_TOO_LONG = 10**_DIGITS
+_LONG = re.compile(rf"(?<!\d)\d{{{_DIGITS + 1}}}")
 quote = encode_basestring_ascii
 """A str as a JSON string of ASCII characters."""
 
@@ -45,6 +48,24 @@ def dump(value: Any, path: str, depth: int = 0) -> str:
             return f"{{{quote(name)}:{quote(item)}}}"
     _check(value, path, depth)
     return encode(value)
+
+
+def check(text: str, path: str) -> None:
+    """Look whether JSON text that another encoder made is such as `dump` makes.
+
+    Raises:
+        NotJSONError: It is nested too deep, or holds too long a number.
+    """
+    # Nearly every text is too short for either, and so need not be read.
+    deep = text.count("{") + text.count("[") > MAX_DEPTH
+    if deep or (len(text) > _DIGITS and _LONG.search(text)):
+        try:
+            value = load(text)
+        except ValueError:
+            raise NotJSONError(
+                f"{path} holds an integer of more than {_DIGITS} digits, or is nested far too deep"
+            ) from None
+        _check(value, path, 0)
 
 
 def _check(value: Any, path: str, depth: int) -> None:

@@ -9,6 +9,7 @@ from chatstore import clock, codec, json_text
 from chatstore.errors import TransferError
 from chatstore.formats import VIEWS
 from chatstore.formats.chatstore import NAME
+from chatstore.formats.columns import derive
 from chatstore.json_text import quote
 from chatstore.messages import ChatMessage
 from chatstore.records import Conversation, Row
@@ -88,7 +89,7 @@ def native(row: Row) -> Native:
     if shown is None:
         parts += _columns(row.role, row.kind, _ids(row.tool_call_ids))
     elif row.format != NAME:
-        parts += _columns(shown.role, *codec.derive(shown))
+        parts += _columns(shown.role, *derive(shown))
     # Spliced, never encoded anew; and what no encoder of ours wrote stays what it is.
     parts.append(f'"raw":{quote(row.payload)}' if held is None else f'"payload":{row.payload}')
     return Native(",".join(parts), held, shown)

@@ -11,6 +11,7 @@ from chatstore import arguments, clock, codec, json_text
 from chatstore.errors import ChatStoreError
 from chatstore.formats import VIEWS
 from chatstore.formats.chatstore import NAME
+from chatstore.formats.columns import derive
 from chatstore.messages import ChatMessage
 from chatstore.records import STATUSES, Conversation, Draft
 from chatstore.transfer.message import HEAD, PLAIN, view
@@ -93,7 +94,7 @@ def native_draft(members: Mapping[str, Any], text: str | None = None) -> Draft:
     shown = view(format, text)
     if shown is not None:
         role = _text(shown.role, "role")
-        return Draft(None, format, text, role, *codec.derive(shown), False, 0)
+        return Draft(None, format, text, role, *derive(shown), False, 0)
     if "role" not in members:
         reason = "has no role" if format in VIEWS else "is of a format that this version lacks"
         raise MemberError(f"its payload cannot be read as a message, and it {reason}")
@@ -171,7 +172,7 @@ def dump(value: Any, name: str) -> str:
 @lru_cache(maxsize=64)
 def _kind(role: str) -> str | None:
     """The kind of a plain message."""
-    return codec.derive(ChatMessage("", role=role))[0]
+    return derive(ChatMessage("", role=role))[0]
 
 
 def _caller_id(id: Any) -> str:
