@@ -1,12 +1,10 @@
 """Between messages and rows: encoding at the write, decoding at the read, for every store."""
 
-import gc
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from chatstore import clock, json_text
+from chatstore import clock, collector, json_text
 from chatstore.derived import derive
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import VIEWS
@@ -24,8 +22,6 @@ from chatstore.records import MADE, Draft, Record, Row
 MAX_ID_BYTES = 512
 MAX_PAYLOAD_BYTES = 255 << 20
 """Of JSON, in a message or in metadata: what is stored must fit into a line of an export."""
-
-_PAUSE_FROM = 64  # rows; below, pausing the collector costs more than it saves
 
 
 def encode(message: Message, now: int, path: str = "message") -> Draft:
@@ -64,11 +60,35 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
     return Draft(id, name, payload, exact(shown.role), kind, calls, False, created_at)
 
 
+def encode_text(
+    name: str, payload: str, id: str, now: int, path: str, *, text_of: str | None = None
+) -> Draft:
+    """A payload that a framework has encoded itself, with an id, as it is written.
+
+    Args:
+        name: The format.
+        payload: JSON text, ASCII only, that `json_text.check` has passed.
+        id: The message's own.
+        now: Its time, in microseconds.
+        path: How an error calls the message.
+        text_of: The role of one that is known to be a text and nothing else; its view is not made.
+
+    Raises:
+        InvalidMessageError: It is no message of the format, is too large, or has no good id.
+    """
+    _check_size(payload, path)
+    check_id(id, path)
+    if text_of is not None:
+        return Draft(id, name, payload, text_of, None, None, False, now)
+    shown = _shown(name, payload, path)
+    return Draft(id, name, payload, shown.role, *derive(shown), False, now)
+
+
 def encode_all(messages: Iterable[Message], now: int) -> list[Draft]:
     """The messages as they are written; an error names the place of the one that it is about."""
     if isinstance(messages, ChatMessage | NativeMessage | str):
         raise InvalidMessageError("this call takes a list of messages; put the one into a list")
-    with collector_paused():
+    with collector.paused():
         return [encode(message, now, f"messages[{i}]") for i, message in enumerate(messages)]
 
 
@@ -105,7 +125,7 @@ def decode_one(row: Row | None, *, strict: bool = False) -> ChatMessage | None:
 
 def decode_all(rows: Sequence[Row], *, strict: bool = False) -> list[ChatMessage]:
     """The messages of rows, in their order."""
-    with collector_paused(len(rows)):
+    with collector.paused(len(rows)):
         return [decode(row, strict=strict) for row in rows]
 
 
@@ -136,7 +156,7 @@ def _listed(column: str) -> tuple[str, ...]:
 
 def records(rows: Sequence[Row], *, strict: bool = False) -> list[Record]:
     """The rows as records, in their order."""
-    with collector_paused(len(rows)):
+    with collector.paused(len(rows)):
         return [record(row, strict=strict) for row in rows]
 
 
@@ -209,11 +229,15 @@ def _native(message: NativeMessage, path: str) -> tuple[str, ChatMessage]:
     if not isinstance(message.payload, dict):
         raise InvalidMessageError(f"{path}.payload is no dict, as that of a NativeMessage is")
     payload = json_text.dump(message.payload, ".payload")
+    return payload, _shown(message.format, payload, path)
+
+
+def _shown(name: str, payload: str, path: str) -> ChatMessage:
     try:
-        return payload, VIEWS[message.format](json_text.load(payload))
+        return VIEWS[name](json_text.load(payload))
     except (ValueError, TypeError) as error:
         raise InvalidMessageError(
-            f"{path}.payload is no {message.format} message: {_reason(error)}"
+            f"{path}.payload is no {name} message: {_reason(error)}"
         ) from None
 
 
@@ -271,20 +295,3 @@ def as_text(value: object) -> str:
 def _reason(error: Exception) -> str:
     # Only the first line of what a validator says: later lines may quote the message.
     return str(error).splitlines()[0] if isinstance(error, ValueError) else type(error).__name__
-
-
-@contextmanager
-def collector_paused(rows: int = _PAUSE_FROM) -> Iterator[None]:
-    """Without the cyclic garbage collector, if it is worth it.
-
-    Decoding makes many objects and no cycle; the collector would walk them all again and again
-    (70 % of the time of 100 000 messages).
-    """
-    if rows < _PAUSE_FROM or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

@@ -10,7 +10,12 @@ _RESULT_ROLES = frozenset(("tool", "function"))
 
 
 def derive(message: ChatMessage) -> tuple[str | None, str | None]:
-    """Kind and tool-call ids, as columns, of a view."""
+    """Kind and tool-call ids of a view; the ids as a JSON array.
+
+    Example:
+        >>> derive(ChatMessage("21 C", role="tool", additional_kwargs={"tool_call_id": "c1"}))
+        ('tool_result', '["c1"]')
+    """
     blocks, extra = message.blocks, message.additional_kwargs
     if len(blocks) == 1 and blocks[0]["block_type"] == "text":  # nearly every one
         if message.role not in _RESULT_ROLES:

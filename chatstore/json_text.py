@@ -17,7 +17,9 @@ MAX_DEPTH = 64
 _LONGEST_PATH = 300
 """Characters of the path in an error: 64 steps of a common length."""
 _halves = re.compile("[\ud800-\udbff][\udc00-\udfff]").search
-_TOO_LONG = 10**4300  # as Python's own limit, above which it neither prints nor reads
+_DIGITS = 4300  # Python's own limit, above which it neither prints nor reads
+_TOO_LONG = 10**_DIGITS
+_LONG = re.compile(rf"(?<!\d)\d{{{_DIGITS + 1}}}")
 quote = encode_basestring_ascii
 """A str as a JSON string of ASCII characters."""
 
@@ -72,6 +74,24 @@ def check_text(text: str, path: str) -> None:
                 'character; join them: text.encode("utf-16", "surrogatepass").decode("utf-16", '
                 '"surrogatepass")',
             ) from None
+
+
+def check(text: str, path: str) -> None:
+    """Look whether JSON text that another encoder made is such as `dump` makes.
+
+    Raises:
+        NotJSONError: It is nested too deep, or holds too long a number.
+    """
+    # Nearly every text is too short for either, and so need not be read.
+    deep = text.count("{") + text.count("[") > MAX_DEPTH
+    if deep or (len(text) > _DIGITS and _LONG.search(text)):
+        try:
+            value = load(text)
+        except ValueError:
+            raise NotJSONError(
+                f"{path} holds an integer of more than {_DIGITS} digits, or is nested far too deep"
+            ) from None
+        _check(value, path, 0)
 
 
 def _check(value: Any, path: str, depth: int) -> None:

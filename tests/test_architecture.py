@@ -16,8 +16,8 @@ ROOT = Path(chatstore.__file__).parent
 
 FLOORS = {
     "ground": [
-        "_version", "errors", "messages", "records", "arguments", "clock", "json_text", "formats",
-        "codec", "derived", "settle", "operations", "requests", "transfer",
+        "_version", "errors", "messages", "records", "arguments", "clock", "collector", "json_text",
+        "formats", "codec", "derived", "settle", "operations", "requests", "transfer",
     ],
     "contract": ["store", "aio"],
     "stores": ["simple", "sql", "redis"],

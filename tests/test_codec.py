@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from chatstore import ChatMessage, InvalidMessageError, NativeMessage, UndecodableMessage, codec
+from chatstore import (
+    ChatMessage,
+    InvalidMessageError,
+    NativeMessage,
+    UndecodableMessage,
+    codec,
+    collector,
+)
 from chatstore.formats import VIEWS
 from chatstore.messages import text_block
 from chatstore.records import Draft, Row
@@ -132,7 +139,7 @@ def test_the_collector_is_left_as_it_was(enabled: bool) -> None:
     before = gc.isenabled()
     try:
         (gc.enable if enabled else gc.disable)()
-        with suppress(ZeroDivisionError), codec.collector_paused():
+        with suppress(ZeroDivisionError), collector.paused():
             assert not gc.isenabled()
             raise ZeroDivisionError
         assert gc.isenabled() is enabled

@@ -62,3 +62,28 @@ def test_a_quoted_text_is_its_json(text: str) -> None:
 def test_what_is_no_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         json_text.load(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[" * 65 + "]" * 65, r"value(\[0\]){64} is nested more than 64 deep"),
+        ('{"a":' * 65 + "1" + "}" * 65, r"value(\.a){64} is nested more than 64 deep"),
+        (f'{{"a":[-1{"0" * 4300}]}}', r"value holds an integer of more than 4300 digits"),
+    ],
+)
+def test_what_others_encoded_is_refused_as_well(text: str, where: str) -> None:
+    with pytest.raises(json_text.NotJSONError, match=rf"^{where}"):
+        json_text.check(text, "value")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 64 + "]" * 64,
+        f"[1{'0' * 4299}]",
+        json.dumps({"code": "[[{{" * 100, "digits": "0" * 5000, "float": 1e300}),
+    ],
+)
+def test_what_others_encoded_is_let_pass(text: str) -> None:
+    json_text.check(text, "value")

@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from chatstore import arguments, clock
 from chatstore import operations as ops
 from chatstore.adapters import pydantic_ai_branches as branches
 from chatstore.adapters import pydantic_ai_messages as messages
 from chatstore.adapters.doors import AnyStoreOrURL, awaiting, missing
-from chatstore.adapters.pydantic_ai_hints import Hints, Seen
+from chatstore.adapters.pydantic_ai_hints import LONGEST, SAVING, Hints, Saving, Seen
+from chatstore.adapters.pydantic_ai_trees import Trees
 from chatstore.arguments import Expected, Window
 from chatstore.errors import ConflictError
 from chatstore.messages import is_kept
 from chatstore.records import State, StateDraft
 
 try:
+    from pydantic_ai.conversation import Conversation
     from pydantic_ai.conversation_store import (
         ConversationConflict,
         ConversationEntry,
@@ -24,6 +26,7 @@ try:
         ConversationStore,
     )
     from pydantic_ai.exceptions import UserError
+    from pydantic_ai.run import AgentRunResult
 except ImportError as error:
     raise missing("pydantic-ai", error) from error
 
@@ -68,6 +71,7 @@ class ChatStoreConversations(ConversationStore):
         self._store, self._opened = awaiting(store)
         self._as_json = as_json
         self._hints = Hints()
+        self._trees = Trees(self._store, self._hints)
 
     def __repr__(self) -> str:
         return f"ChatStoreConversations({self._store!r})"
@@ -90,6 +94,25 @@ class ChatStoreConversations(ConversationStore):
 
     # What the framework asks for
 
+    async def save(
+        self, conversation: Conversation | AgentRunResult[Any], *, scope: str | None = None
+    ) -> list[ConversationEntry]:
+        """Save a conversation as the framework does, mostly in one step. See `write_record`.
+
+        The framework reads the record, and has it written if it is still that. It is told what was
+        seen here last, for the write finds out; if it goes no further, it is told what is there.
+        """
+        saving = Saving(self)
+        outer = SAVING.set(saving)
+        try:
+            return await super().save(conversation, scope=scope)
+        except ConversationConflict:
+            if not saving.guessed:
+                raise
+        finally:
+            SAVING.reset(outer)
+        return await super().save(conversation, scope=scope)
+
     async def read_record(self, conversation_id: str) -> ConversationRecord | None:
         """The record of a conversation; `None` if there is none.
 
@@ -100,7 +123,13 @@ class ChatStoreConversations(ConversationStore):
         Raises:
             InvalidKeyError: `conversation_id` is no key.
         """
-        state = await self._store._execute(ops.ReadState(arguments.check_key(conversation_id)))
+        key = arguments.check_key(conversation_id)
+        if (saving := SAVING.get()) is not None and saving.steps(self):
+            seen = self._hints.seen(key)
+            if seen is None or seen.record is not None:
+                saving.guessed = True
+                return seen and messages.recalled(seen.record, seen.head)
+        state = await self._store._execute(ops.ReadState(key))
         return None if state is None else await self._record(state)
 
     async def read_records(
@@ -134,6 +163,8 @@ class ChatStoreConversations(ConversationStore):
             InvalidKeyError: The id of the conversation is no key.
             ValueError: The scope holds NUL or half a character.
         """
+        if (saving := SAVING.get()) is not None:
+            saving.steps(self)
         key = arguments.check_key(record.conversation_id)
         if record.scope is not None and not is_kept(record.scope):
             raise ValueError("a scope holds NUL or a lone surrogate; leave it out")
@@ -144,8 +175,13 @@ class ChatStoreConversations(ConversationStore):
         follows = ids == [*(node.parent for node in new), record.head_id]
         path, parted = new, None
         if not follows:
-            path, parted = await self._moved(key, seen, new, record.head_id)
-        body = messages.encode_record(record, as_json=self._as_json)
+            try:
+                path, parted = await self._trees.moved(
+                    key, new, record.head_id, exists=seen is not None
+                )
+            except KeyError:
+                raise ConversationConflict(key) from None
+        body, copy = messages.encode_record(record, as_json=self._as_json)
         state = StateDraft(body, parted, record.scope, clock.read(record.updated_at))
         token: Expected = arguments.ABSENT if seen is None else seen.token
         try:
@@ -155,7 +191,8 @@ class ChatStoreConversations(ConversationStore):
         except ConflictError:
             self._hints.forget(key)
             raise ConversationConflict(key) from None
-        self._hints.note(key, Seen(record.revision, revision, record.head_id))
+        kept = copy if len(body) <= LONGEST else None
+        self._hints.note(key, Seen(record.revision, revision, record.head_id, kept))
         self._hints.entries(key, [node.id for node in path])
 
     async def delete_record(self, conversation_id: str, *, expected_revision: str) -> None:
@@ -204,7 +241,7 @@ class ChatStoreConversations(ConversationStore):
             nodes = branches.chain(key, rows)
             if nodes and nodes[-1].id == head_id:
                 return self._entries(key, nodes[1:] if len(nodes) == last else nodes)
-        key, path = await self._elsewhere(head_id)
+        key, path = await self._trees.elsewhere(head_id)
         return self._entries(key, path if limit is None else path[max(0, len(path) - limit) :])
 
     # How
@@ -226,7 +263,8 @@ class ChatStoreConversations(ConversationStore):
             record = replace(
                 record, head_id=head, revision=state.revision, deferred_tool_requests=waits
             )
-        self._hints.note(key, Seen(record.revision, state.revision, record.head_id))
+        body = None if state.changed or len(state.body or "") > LONGEST else state.body
+        self._hints.note(key, Seen(record.revision, state.revision, record.head_id, body))
         self._hints.entries(key, [*record.branches, record.head_id])
         return record
 
@@ -246,42 +284,6 @@ class ChatStoreConversations(ConversationStore):
         path = f"new_entries[{n}].message"
         draft = messages.encode(entry.message, entry.id, now, path, as_json=self._as_json)
         return branches.Node(entry.id, entry.parent_id, draft)
-
-    async def _moved(
-        self, key: str, seen: Seen | None, new: Sequence[branches.Node], head: str | None
-    ) -> tuple[list[branches.Node], str]:
-        """The messages up to another head, and what the conversation then has left."""
-        tree = branches.Tree((), ()) if seen is None else await self._tree(key)
-        tree.add(new)
-        path, gap = tree.path(head)
-        while gap is not None:  # it is a fork
-            try:
-                _, found = await self._elsewhere(gap)
-            except KeyError:
-                raise ConversationConflict(key) from None
-            tree.add(node.named for node in found)
-            path, gap = tree.path(head)
-        # All get ids of their own, by which what was left finds its way back.
-        return [node if node.draft.id is not None else node.named for node in path], (
-            tree.without(path)
-        )
-
-    async def _elsewhere(self, id: str) -> tuple[str, list[branches.Node]]:
-        """The entries up to one, wherever it is, and the key of a conversation that has them."""
-        key = self._hints.key_of(id)
-        for attempt in range(2):
-            if attempt:
-                key = await self._store._execute(ops.FindEntry(id))
-            if key is not None:
-                path, gap = (await self._tree(key)).path(id)
-                if gap is None:
-                    return key, path
-        raise KeyError(id)
-
-    async def _tree(self, key: str) -> branches.Tree:
-        rows = await self._store._execute(ops.Read(key, Window()))
-        state = await self._store._execute(ops.ReadState(key))
-        return branches.Tree(branches.chain(key, rows), branches.left(state))
 
     def _entries(self, key: str, nodes: Sequence[branches.Node]) -> list[ConversationEntry]:
         self._hints.entries(key, [node.id for node in nodes])

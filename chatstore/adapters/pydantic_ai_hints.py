@@ -2,20 +2,59 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from contextvars import ContextVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 REMEMBERED = 10_000
 """How many ids, and how many conversations."""
 
+LONGEST = 4096
+"""Characters of the JSON text of a record that is remembered; a longer one is read again."""
+
 
 class Seen(NamedTuple):
-    """A conversation: the revision that the framework was shown, the store's, and its head."""
+    """A conversation.
+
+    Attributes:
+        shown: The revision that the framework was shown.
+        token: The store's.
+        head: The entry that it ends with.
+        record: The record as it was stored, or its JSON text; `None` if it must be read again.
+    """
 
     shown: str
     token: str
     head: str | None
+    record: Any
+
+
+class Saving:
+    """A save by the framework that is on its way.
+
+    Attributes:
+        guessed: Whether all that it was told of the store is what was seen before. A conflict is
+            then one with that, and whether there is one with the store has to be looked up. Once
+            it goes on, to the store, a conflict is a conflict.
+    """
+
+    def __init__(self, of: object) -> None:
+        self.guessed = False
+        self._of = of
+        self._begun = False
+
+    def steps(self, of: object) -> bool:
+        """Note that it asks one for something; whether that is the first time."""
+        if of is not self._of:
+            return False
+        first, self._begun = not self._begun, True
+        self.guessed = False
+        return first
+
+
+SAVING: ContextVar[Saving | None] = ContextVar("SAVING", default=None)
+"""The save of this task, if there is one."""
 
 
 class Hints:

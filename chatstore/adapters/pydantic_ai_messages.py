@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -13,7 +15,7 @@ from chatstore.adapters.doors import arguments_of, missing
 from chatstore.adapters.parts import unfolded
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import pydantic_ai as format
-from chatstore.messages import TEXT, Block, ChatMessage, NativeMessage
+from chatstore.messages import TEXT, Block, ChatMessage
 from chatstore.records import Draft, Row
 
 try:
@@ -29,6 +31,11 @@ _MESSAGES = theirs.ModelMessagesTypeAdapter
 _RECORDS: TypeAdapter[list[ConversationRecord]] = TypeAdapter(
     list[ConversationRecord], config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 )
+_TEXTS: dict[tuple[type, type], str] = {
+    (theirs.ModelRequest, theirs.UserPromptPart): "user",
+    (theirs.ModelResponse, theirs.TextPart): "assistant",
+}
+_PLAIN = frozenset((str, int, float, bool, type(None), datetime))
 
 
 def encode(message: theirs.ModelMessage, id: str, now: int, path: str, *, as_json: bool) -> Draft:
@@ -37,17 +44,33 @@ def encode(message: theirs.ModelMessage, id: str, now: int, path: str, *, as_jso
     Raises:
         InvalidMessageError: It would not come back equal, and that was not asked for.
     """
-    payload = _dumped(_MESSAGES, message, path, as_json=as_json)
-    return codec.encode(NativeMessage(format.NAME, payload, id=id), now, path)
+    text, _ = _dumped(_MESSAGES, message, path, as_json=as_json)
+    return codec.encode_text(format.NAME, text, id, now, path, text_of=_text_of(message))
 
 
-def encode_record(record: ConversationRecord, *, as_json: bool) -> str:
-    """A record as JSON text.
+def _text_of(message: theirs.ModelMessage) -> str | None:
+    """The role of a message that is one text; `None` for any other."""
+    if len(message.parts) == 1:
+        [part] = message.parts
+        role = _TEXTS.get((type(message), type(part)))
+        if role is not None and type(part.content) is str:  # type: ignore[union-attr]
+            return role
+    return None
 
-    Raises:
-        InvalidMessageError: It would not come back equal, and that was not asked for.
-    """
-    return json_text.dump(_dumped(_RECORDS, record, "record", as_json=as_json), "record")
+
+def encode_record(
+    record: ConversationRecord, *, as_json: bool
+) -> tuple[str, ConversationRecord | str]:
+    """A record as JSON text, and what may be kept of it: a copy, or that text."""
+    dumped = _dumped(_RECORDS, record, "record", as_json=as_json)
+    text, copy = dumped
+    return text, text if copy is None else copy
+
+
+def recalled(kept: ConversationRecord | str, head: str | None) -> ConversationRecord:
+    """What `encode_record` kept, or JSON text, as the record of a conversation with a head."""
+    record = decode_record(kept) if isinstance(kept, str) else kept
+    return record if record.head_id == head else dataclasses.replace(record, head_id=head)
 
 
 def decode_record(text: str) -> ConversationRecord:
@@ -55,24 +78,45 @@ def decode_record(text: str) -> ConversationRecord:
     return _loaded(_RECORDS, text)
 
 
-def _dumped(adapter: TypeAdapter[list[T]], value: T, path: str, *, as_json: bool) -> Any:
+def _dumped(
+    adapter: TypeAdapter[list[T]], value: T, path: str, *, as_json: bool
+) -> tuple[str, T | None]:
+    """The value as JSON text, and as it comes back, if that was looked at.
+
+    Raises:
+        InvalidMessageError: It would not come back equal, and that was not asked for.
+    """
     try:
-        [payload] = adapter.dump_python([value], mode="json", warnings=False)
-        text = json_text.dump(payload, path)
+        text = _text(adapter, value, path)
     except (ValueError, TypeError) as error:
         raise InvalidMessageError(f"{path}: {str(error).splitlines()[0]}") from None
-    if not as_json:
-        try:
-            changed = difference(value, _loaded(adapter, text), path)
-        except ValidationError:
-            changed = path
-        if changed is not None:
-            raise InvalidMessageError(
-                f"{changed} would not come back equal from Pydantic AI's JSON; make it of JSON's "
-                "own values (a tool can return model_dump(mode='json')), or take what comes back, "
-                "with as_json=True"
-            )
-    return payload
+    if as_json:
+        return text, None
+    try:
+        back: T | None = _loaded(adapter, text)
+        changed = difference(value, back, path)
+    except ValidationError:
+        back, changed = None, path
+    if changed is not None:
+        raise InvalidMessageError(
+            f"{changed} would not come back equal from Pydantic AI's JSON; make it of JSON's "
+            "own values (a tool can return model_dump(mode='json')), or take what comes back, "
+            "with as_json=True"
+        )
+    return text, back
+
+
+def _text(adapter: TypeAdapter[list[T]], value: T, path: str) -> str:
+    try:
+        # Straight to text: half of what Python's values of it, looked at and encoded, cost.
+        dumped = adapter.dump_json([value], ensure_ascii=True, warnings=False)
+    except ValueError:
+        # It refuses lone surrogates, which Python's encoder keeps.
+        [payload] = adapter.dump_python([value], mode="json", warnings=False)
+        return json_text.dump(payload, path)
+    text = str(dumped, "ascii")[1:-1]
+    json_text.check(text, path)
+    return text
 
 
 def _loaded(adapter: TypeAdapter[list[T]], text: str) -> T:
@@ -92,26 +136,56 @@ def difference(one: Any, other: Any, path: str) -> str | None:
 
     What the framework's own `==` passes over, it passes over, too.
     """
-    pairs: list[tuple[str, Any, Any]]
-    if dataclasses.is_dataclass(one) and not isinstance(one, type):
-        if not isinstance(other, type(one)) and not isinstance(one, type(other)):
-            return path
-        names = [field.name for field in dataclasses.fields(one) if field.compare]
-        pairs = [(f".{name}", getattr(one, name), getattr(other, name, None)) for name in names]
-    elif isinstance(one, dict):
+    steps = _difference(one, other)
+    return None if steps is None else path + steps
+
+
+def _difference(one: Any, other: Any) -> str | None:
+    """The steps to a value that is not the same in both; '' is the value itself."""
+    kind = type(one)
+    if kind in _PLAIN and kind is type(other):  # nearly all of what messages hold
+        return None if one == other else ""
+    if (fields := _compared(kind)) is not None:  # type: ignore[arg-type]  # classes are hashable
+        if not isinstance(other, kind) and not isinstance(one, type(other)):
+            return ""
+        names, values = fields
+        those = values(other) if type(other) is kind else [getattr(other, n, None) for n in names]
+        for name, this, that in zip(names, values(one), those):
+            # In most fields is what is there once: None, a small number.
+            if this is not that and (found := _difference(this, that)) is not None:
+                return f".{name}{found}"
+        return None
+    if isinstance(one, dict | list | tuple):
+        return _difference_inside(one, other)
+    same = (kind is type(other) or _are_numbers(one, other)) and one == other
+    return None if same else ""
+
+
+def _difference_inside(one: Any, other: Any) -> str | None:
+    pairs: Iterable[tuple[str, Any, Any]]
+    if isinstance(one, dict):
         if type(other) is not dict or list(one) != list(other):
-            return path
-        pairs = [(f".{name}", value, other[name]) for name, value in one.items()]
-    elif isinstance(one, list | tuple):
-        if type(other) is not type(one) or len(one) != len(other):
-            return path
-        pairs = [(f"[{n}]", *both) for n, both in enumerate(zip(one, other))]
-    elif type(one) is type(other) or _are_numbers(one, other):
-        return None if one == other else path
+            return ""
+        pairs = ((f".{name}", value, other[name]) for name, value in one.items())
     else:
-        return path
-    found = (difference(this, that, path + step) for step, this, that in pairs)
-    return next((place for place in found if place is not None), None)
+        if type(other) is not type(one) or len(one) != len(other):
+            return ""
+        pairs = ((f"[{n}]", *both) for n, both in enumerate(zip(one, other)))
+    for step, this, that in pairs:
+        if (found := _difference(this, that)) is not None:
+            return step + found
+    return None
+
+
+@cache
+def _compared(kind: type) -> tuple[Sequence[str], Callable[[Any], Sequence[Any]]] | None:
+    """The fields of a dataclass that its `==` looks at, and their values; `None`: it is none."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    names = [field.name for field in dataclasses.fields(kind) if field.compare]
+    # Of one name it would make no tuple.
+    values = attrgetter(*names) if len(names) > 1 else lambda one: [getattr(one, n) for n in names]
+    return names, values
 
 
 def _are_numbers(one: Any, other: Any) -> bool:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from chatstore import ChatStore, TransferError, codec
+from chatstore import ChatStore, TransferError, collector
 from chatstore.cli import exits, stores
 from chatstore.cli.parsing import Subparsers, add_json, command, namespace_of
 from chatstore.cli.terminal import Terminal, number, plural
@@ -82,7 +82,7 @@ def _copy_stores(
 ) -> CopyReport:
     with (
         term.progress("copying") as copying,
-        codec.collector_paused(),
+        collector.paused(),
         in_words(),
     ):
         return copy_store(

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from chatstore import ChatMessage, ChatStore, Conversation, codec, open_store
+from chatstore import ChatMessage, ChatStore, Conversation, collector, open_store
 from chatstore.cli import listing, reading, stores
 from chatstore.cli.demo_place import KEY, MARK, NAMESPACE
 from chatstore.cli.demo_scene import Scene, clocked
@@ -21,7 +21,7 @@ def import_data(scene: Scene, data: str) -> None:
     scene.title(f"Import {os.path.basename(data)} into {stores.where(scene.url)}")
     with (
         scene.term.progress("   importing") as update,
-        codec.collector_paused(),
+        collector.paused(),
         clocked() as clock,  # opening and closing included
         scene.open() as store,
     ):
@@ -138,7 +138,7 @@ def export_and_import(scene: Scene, store: ChatStore) -> bool:
     with open_store(elsewhere) as restored:
         with (
             scene.term.progress("   importing") as update,
-            codec.collector_paused(),
+            collector.paused(),
             clocked() as clock,
         ):
             report = restored.import_json(scene.backup, progress=update)

@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from chatstore import ChatStore, TransferError, codec
+from chatstore import ChatStore, TransferError, collector
 from chatstore.cli import exits, piped, stores
 from chatstore.cli.copying import add_conflict, copy, in_words, pace, refuse_same, sizes
 from chatstore.cli.parsing import (
@@ -117,7 +117,7 @@ def _import(args: argparse.Namespace, term: Terminal, importer: str, source: Sou
     with (
         stores.open_writing(url_of(args), namespace_of(args), ttl=args.ttl) as store,
         term.progress(f"importing {name}") as update,
-        codec.collector_paused(),
+        collector.paused(),
         in_words(),
     ):
         common: dict[str, Any] = {"on_conflict": args.on_conflict, "progress": update}

@@ -7,7 +7,7 @@ store. `import_file` brings them together.
 import os
 from dataclasses import dataclass
 
-from chatstore import codec
+from chatstore import collector
 from chatstore.errors import DuplicateMessageError, TransferError
 from chatstore.importers import tables
 from chatstore.importers.registry import (
@@ -93,7 +93,7 @@ def import_file(
         return _summary(OWN, report, 0)
     if importer not in NAMES:
         raise TransferError(f"no importer is called {importer!r}; known are {', '.join(NAMES)}")
-    with codec.collector_paused():  # it would walk the whole document again and again
+    with collector.paused():  # it would walk the whole document again and again
         return _take(store, source, importer, importer, on_conflict, key_prefix, progress)
 
 

@@ -137,12 +137,10 @@ class AsyncSQLChatStore(AsyncChatStore):
             return await database.aread(work, snapshot=needs_snapshot(operation))
         if kind in LONG:
             return await in_thread(store._execute, operation)
-        again = False
-        if database.patience is not None:
-            again = repeatable(operation)
-            if single := store._single(operation):
-                with suppress(Raced):
-                    return await database.awrite(single, single=True, repeatable=again)
+        again = database.patience is not None and repeatable(operation)
+        if usual := store._usual(operation):
+            with suppress(Raced):
+                return await database.awrite(usual, single=True, repeatable=again)
         work, sure = store._writing(operation), is_sure(operation)
         for _ in range(RACES):
             try:

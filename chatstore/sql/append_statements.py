@@ -6,11 +6,17 @@ That row is the lock, and gives out ordinals and serials.
 from typing import Any
 
 from sqlalchemy import bindparam, insert, update
+from sqlalchemy.sql import ColumnElement
 
 from chatstore.sql.clauses import FIRST, ROW, C, M, live, named
 from chatstore.sql.compiled import Compiled, sql
 
 _p = bindparam
+
+
+def at_revision() -> tuple[ColumnElement[bool], ...]:
+    """The incarnation of a conversation at a revision."""
+    return C.id == _p("conversation_id"), C.revision == _p("revision")
 
 
 class AppendStatements(Compiled):
@@ -33,18 +39,19 @@ class AppendStatements(Compiled):
 
     allocate = sql(lambda self: self.upsert(self.insert(C).values(FIRST)))
 
-    def grown(self) -> Any:
+    def grown(self, *where: Any) -> Any:
         """The update of a live conversation's row, which gives out the next ordinals."""
-        row = update(C).where(named(), live())
+        row = update(C).where(named(), live(), *where)
         return row.values(
             next_ordinal=C.next_ordinal + _p("span"),
             count=C.count + _p("n"),
             revision=C.revision + _p("n"),
             updated_at=_p("now"),
             expires_at=_p("now") + C.ttl,
-        ).returning(C.id, C.next_ordinal, C.revision)
+        )
 
-    grow = sql(grown)
+    grow = sql(lambda self: self.grown().returning(C.id, C.next_ordinal, C.revision))
+    grow_at_revision = sql(lambda self: self.grown(*at_revision()).returning(C.next_ordinal))
     add_message = sql(
         lambda _: insert(M).values({name.key: _p(name.key) for name in ROW}), positional=True
     )

@@ -5,29 +5,35 @@ out ordinals and serials, then the messages. A statement outside of a transactio
 so that none of it is stored unless all is.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Subquery,
+    and_,
     cast,
     column,
+    exists,
     func,
     insert,
     literal_column,
     select,
     true,
+    update,
 )
 from sqlalchemy import bindparam as _p
 from sqlalchemy.sql import ClauseElement
 
 from chatstore.records import Draft
+from chatstore.sql.append_statements import at_revision
 from chatstore.sql.clauses import FIRST
-from chatstore.sql.models import GAP, Conversation, Message
+from chatstore.sql.models import GAP, Conversation, Message, State
+from chatstore.sql.state_statements import SAID
 from chatstore.sql.statements import Statements
 
-C, M = Conversation, Message
+C, M, S = Conversation, Message, State
 
 To = Literal["any", "expected", "none"]
 
@@ -44,6 +50,7 @@ class PostgresStatements(Statements):
     def __init__(self, dialect: str, schema: str | None) -> None:
         super().__init__(dialect, schema)
         self._appends: dict[tuple[To, bool], str] = {}
+        self._writes: dict[tuple[To, bool], str] = {}
 
     def append(self, to: To, *, many: bool) -> str:
         """Appends one message, whose columns are parameters; or `many`, which are one: `drafts`.
@@ -53,8 +60,22 @@ class PostgresStatements(Statements):
         """
         if (to, many) not in self._appends:
             talk = {"any": self._upserted, "expected": self._expected, "none": self._created}[to]
-            self._appends[to, many] = self.compile(_append(talk(), _many() if many else _one()))
+            self._appends[to, many] = self.compile(_written(talk(), _many() if many else _one()))
         return self._appends[to, many]
+
+    def write_state(self, to: To, *, many: bool) -> str:
+        """The same, with a state: to "expected", of the one beside; to "none", of a new one."""
+        if (to, many) not in self._writes:
+            if to == "none":
+                # Beside a state that is there already, adding another fails, and all with it.
+                talk, keep = self._created(), _state_added
+            else:
+                # It changes with the conversation alone, whose row is looked at again when it is
+                # locked: what was beside it then is what is beside it now.
+                talk, keep = self._expected(exists().where(_beside(C.id))), _state_kept
+            messages = _many() if many else _one()
+            self._writes[to, many] = self.compile(_written(talk, messages, keep))
+        return self._writes[to, many]
 
     def _upserted(self) -> Any:
         return self.upsert(self._inserted())
@@ -67,16 +88,14 @@ class PostgresStatements(Statements):
         values = [_typed(name, value) for name, value in FIRST.items()]
         return self.insert(C).from_select(list(FIRST), select(*values).select_from(_patience()))
 
-    def _expected(self) -> Any:
+    def _expected(self, *where: Any) -> Any:
         # Where somebody else writes at this moment, the conditions are looked at again after him.
-        return self.grown().where(
-            C.id == _p("conversation_id"),
-            C.revision == _p("revision"),
-            _patience().c.lock_timeout.is_not(None),
-        )
+        held = self.grown(*at_revision(), _patience().c.lock_timeout.is_not(None), *where)
+        return held.returning(C.id, C.next_ordinal, C.revision)
 
 
-def _append(talk: Any, drafts: Any) -> ClauseElement:
+def _written(talk: Any, drafts: Any, *more: Callable[[Any], Any]) -> ClauseElement:
+    """Messages behind the row of their conversation, and more that is made of that row."""
     row = talk.cte("talk")
     first, before = row.c.next_ordinal - _p("span"), row.c.revision - _p("n")
     messages = select(
@@ -87,7 +106,33 @@ def _append(talk: Any, drafts: Any) -> ClauseElement:
     ).join_from(row, drafts, true())
     names = ["conversation_id", "ordinal", "serial", *Draft._fields]
     stored = insert(M).from_select(names, messages).cte("stored")
-    return select(row.c.id, row.c.revision).add_cte(stored)
+    others = [build(row).cte(f"more_{n}") for n, build in enumerate(more)]
+    return select(row.c.id, row.c.revision).add_cte(stored, *others)
+
+
+def _beside(conversation_id: Any) -> Any:
+    """The state that was written beside a conversation."""
+    mine = and_(S.namespace == _p("namespace"), S.key == _p("key"))
+    return and_(mine, S.conversation_id == conversation_id)
+
+
+def _state_kept(row: Any) -> Any:
+    values: dict[str, Any] = {name: _p(f"state_{name}") for name in SAID}
+    values |= {"seen": row.c.revision, "revision": S.revision + literal_column("1")}
+    return update(S).where(_beside(row.c.id)).values(values)
+
+
+def _state_added(row: Any) -> Any:
+    new = {
+        "namespace": cast(_p("namespace"), S.namespace.type),
+        "key": cast(_p("key"), S.key.type),
+        "conversation_id": row.c.id,
+        "seen": row.c.revision,
+        "revision": literal_column("1"),
+        "parted": literal_column("''"),
+        **{name: cast(_p(f"state_{name}"), S.__table__.c[name].type) for name in SAID},
+    }
+    return insert(S).from_select(list(new), select(*new.values()).select_from(row))
 
 
 def _patience() -> Any:

@@ -28,6 +28,9 @@ S = State
 _p = bindparam
 # Said outright, not as a parameter: else the planner does not see that the index fits.
 _ENTRY = M.format == literal_column("'pydantic_ai'")
+SAID = ("scope", "body", "updated_at")
+"""What a saver says of a state, each time."""
+
 _CHANGING = [
     *(S.conversation_id, S.seen, S.revision, S.scope, S.body, S.updated_at, S.ttl, S.expires_at),
 ]
@@ -90,6 +93,16 @@ class StateStatements(Compiled):
     states_by_key = sql(
         lambda self: self._states(S.key > _p("after")).order_by(S.key).limit(_p("n")).offset(ZERO)
     )
+    # Writing one beside messages, as it mostly is; see `states.write_usual`.
+
+    keep_state = sql(
+        lambda _: (
+            update(S)
+            .where(_named(), S.conversation_id == _p("conversation_id"))
+            .values(revision=S.revision + ONE, **{name: _p(name) for name in ("seen", *SAID)})
+        )
+    )
+
     lock_state = sql(lambda _: select(S.id).where(_named()).with_for_update())
 
     def _add_state(self) -> ClauseElement:

@@ -1,5 +1,6 @@
 """What adapters keep beside conversations: reading, and writing it together with messages."""
 
+import sqlite3
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ from chatstore.errors import InvalidMessageError
 from chatstore.records import State, StateDraft, made_id
 from chatstore.sql import appending, writing
 from chatstore.sql.clauses import EVERYTHING
-from chatstore.sql.turn import Held, Raced, Turn, token
+from chatstore.sql.models import GAP
+from chatstore.sql.turn import Held, Raced, Turn, numbers, token
 
 
 class Told(NamedTuple):
@@ -97,6 +99,54 @@ def find_entry(turn: Turn, op: ops.FindEntry) -> str | None:
         if told is not None and told.state_id is not None:
             return str(key)
     return None
+
+
+def is_usual(op: ops.WriteState) -> bool:
+    """Whether it is what savers mostly do: new messages, the first or behind a revision."""
+    return (
+        bool(op.drafts)
+        and not op.replace
+        and op.state.parted is None
+        and (op.expected is ABSENT or (isinstance(op.expected, str) and op.expected[:1] != "~"))
+        and not any(draft.archived for draft in op.drafts)
+    )
+
+
+def write_usual(turn: Turn, op: ops.WriteState) -> str:
+    """`ops.WriteState`, where it `is_usual`: three statements.
+
+    Raises:
+        Raced: Somebody else has written, the ids are not new, or the state is not beside the
+            conversation. `write_state` finds out; what was written here is to be rolled back.
+    """
+    n, state = len(op.drafts), op.state
+    named = {"namespace": turn.namespace, "key": op.key}
+    said = {"scope": state.scope, "body": state.body, "updated_at": state.updated_at}
+    if op.expected is ABSENT:
+        revision, next_ordinal = n, n * GAP
+        expires_at = None if turn.ttl is None else turn.now + turn.ttl
+        here = turn.create(op.key, n, ttl=turn.ttl, expires_at=expires_at)
+    else:
+        here, revision = numbers(str(op.expected))
+        grown = {"conversation_id": here, "revision": revision, "n": n, "span": n * GAP}
+        row = turn.row(turn.sql.grow_at_revision, now=turn.now, **named, **grown)
+        if row is None:
+            raise Raced
+        (next_ordinal,) = row
+        revision += n
+    try:
+        appending.store(turn, here, next_ordinal - n * GAP, revision - n, op.drafts)
+    except sqlite3.IntegrityError:  # one with such an id is there
+        raise Raced from None
+    said |= {"conversation_id": here, "seen": revision}
+    if op.expected is ABSENT:
+        alone = {"revision": 1, "parted": "", "ttl": None, "expires_at": None}
+        kept = turn.row(turn.sql.add_state, **named, **said, **alone) is not None
+    else:
+        kept = turn.conn.execute(turn.sql.keep_state, {**named, **said}).rowcount == 1
+    if not kept:
+        raise Raced
+    return token(here, revision)
 
 
 def write_state(turn: Turn, op: ops.WriteState) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from chatstore import arguments
 from chatstore import operations as ops
 from chatstore.errors import StoreBusyError
-from chatstore.sql import at_once, transfer, upkeep
+from chatstore.sql import at_once, states, transfer, upkeep
 from chatstore.sql.carry import READS, WRITES, is_sure, repeatable
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
@@ -134,24 +134,38 @@ class SQLChatStore(ChatStore):
             return self._database.read(self._reading(operation), snapshot=snapshot)
         if kind is ops.PurgeExpired:
             return cast(T, self._purge())
-        again = False
-        if self._database.patience is not None:
-            again = repeatable(operation)
-            if single := self._single(operation):
-                with suppress(Raced):
-                    return self._database.write(single, single=True, repeatable=again)
+        again = self._database.patience is not None and repeatable(operation)
+        if usual := self._usual(operation):
+            with suppress(Raced):
+                return self._database.write(usual, single=True, repeatable=again)
         result = self._write(self._writing(operation), sure=is_sure(operation), repeatable=again)
         if kind is ops.Erase:
             self._clean()
         return result
 
-    def _single(self, operation: ops.Operation[T]) -> Callable[[Conn], T] | None:
-        """The operation in one statement, which raises `Raced` if it takes more after all."""
-        patience = self._database.patience
-        if patience is None or not isinstance(operation, ops.Append) or not at_once.fits(operation):
+    def _usual(self, operation: ops.Operation[T]) -> Callable[[Conn], T] | None:
+        """The operation in fewer statements, which raises `Raced` if it takes more after all.
+
+        Where a statement is a round trip, it is a single one.
+        """
+        kind, patience = type(operation), self._database.patience
+        if kind is ops.Append:
+            if patience is None or not at_once.fits(cast(ops.Append, operation)):
+                return None
+            write: Callable[..., Any] = at_once.append
+        elif kind is ops.WriteState:
+            op = cast(ops.WriteState, operation)
+            if not states.is_usual(op):
+                return None
+            if patience is None:
+                return lambda conn: cast(T, states.write_usual(self._turn(conn), op))
+            if not at_once.fits(op):
+                return None
+            write = at_once.write_state
+        else:
             return None
         sql = cast(PostgresStatements, self._statements)
-        return lambda conn: cast(T, at_once.append(self._turn(conn), sql, operation, patience))
+        return lambda conn: cast(T, write(self._turn(conn), sql, operation, patience))
 
     def _write(
         self, work: Callable[[Conn], T], *, sure: bool = False, repeatable: bool = False

@@ -14,6 +14,9 @@ from chatstore.sql.engine.faults import is_bad_text
 from chatstore.sql.models import GAP
 from chatstore.sql.statements import Statements
 
+_MOST_INTEGER = (1 << 63) - 1
+_LONGEST_TOKEN = 40
+
 
 class Raced(Exception):  # noqa: N818
     """Another transaction came between two statements of this one, which must be run again."""
@@ -42,6 +45,20 @@ class Held:
 def token(conversation_id: int, revision: int) -> str:
     """A revision, which never recurs: ids are never given out twice, and revisions only rise."""
     return f"{conversation_id}-{revision}"
+
+
+def numbers(revision: str) -> tuple[int, int]:
+    """What a revision is made of; see `token`.
+
+    Raises:
+        Raced: It is none of a conversation.
+    """
+    here, _, number = revision.partition("-")
+    if here.isdecimal() and number.isdecimal() and len(revision) < _LONGEST_TOKEN:
+        found = int(here), int(number)
+        if max(found) <= _MOST_INTEGER and token(*found) == revision:
+            return found
+    raise Raced
 
 
 class Turn:

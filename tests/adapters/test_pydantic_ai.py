@@ -325,7 +325,7 @@ async def test_a_record_and_its_history_are_two_reads(monkeypatch: pytest.Monkey
         assert loaded is not None
         loaded.messages.append(user("e"))
         await conversations.save(loaded)
-        assert [type(op) for op in asked] == [ops.ReadState, ops.WriteState]
+        assert [type(op) for op in asked] == [ops.WriteState]
 
 
 @awaited
@@ -472,3 +472,49 @@ async def test_another_framework_pops_the_last_part(store: ChatStore) -> None:
         shown: list[Any] = list(await session.get_items())
         assert [item["call_id"] for item in shown] == [f"c{n}" for n in range(left)]
     assert store.get_keys() == []
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@awaited
+async def test_what_no_store_keeps_is_refused(as_json: bool) -> None:
+    deep: Any = 1
+    for _ in range(70):
+        deep = [deep]
+    with open_store("memory://") as store:
+        conversations = ChatStoreConversations(store, as_json=as_json)
+        for value, reason in ((deep, "deep"), (10**4300, "4300 digits")):
+            part = pai.ToolReturnPart("t", value, "c1")
+            with pytest.raises(InvalidMessageError, match=rf"new_entries\[0\].*{reason}"):
+                await conversations.save(talk(messages=[pai.ModelRequest(parts=[part])]))
+        assert store.get_keys() == []
+
+
+@awaited
+async def test_columns_are_those_of_the_view(store: ChatStore) -> None:
+    """Messages of one text take a shorter way, where none is made."""
+    image = pai.ImageUrl("https://example.org/i.png")
+    odd: list[pai.ModelMessage] = [
+        user("a"),
+        model("b"),
+        pai.ModelResponse(parts=[pai.TextPart("")], timestamp=AT, model_name="m"),
+        pai.ModelRequest(parts=[pai.UserPromptPart(["a", image])], instructions="Be kind."),
+        pai.ModelRequest(parts=[pai.SystemPromptPart("s")]),
+        pai.ModelRequest(parts=[]),
+        pai.ModelResponse(parts=[pai.TextPart("a"), pai.ToolCallPart("t", {}, "c1")]),
+        pai.ModelRequest(parts=[pai.ToolReturnPart("t", "r", "c1")]),
+        pai.ModelResponse(parts=[pai.ThinkingPart("hm")]),
+    ]
+    await ChatStoreConversations(store).save(talk(messages=odd))
+    records = store.get_records("k")
+    assert [(r.role, r.kind) for r in records] == [
+        ("user", "message"),
+        ("assistant", "message"),
+        ("assistant", "message"),
+        ("user", "message"),
+        ("system", "message"),
+        ("user", "message"),
+        ("assistant", "tool_call"),
+        ("tool", "tool_result"),
+        ("assistant", "reasoning"),
+    ]
+    assert store.check().problems == []

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from chatstore import ABSENT, AsyncSQLChatStore, ChatMessage, ConflictError, SQLChatStore
+from chatstore import operations as ops
+from chatstore.records import Draft, StateDraft
 from tests.postgres.support import query, through
 from tests.servers.proxy import FlakyProxy
 
@@ -80,6 +82,29 @@ def test_an_expected_revision_costs_nothing(proxy: FlakyProxy, store: SQLChatSto
     )
     with pytest.raises(ConflictError):
         store.add_message("k", say(0), expected_revision=revisions[0])
+
+
+@pytest.mark.parametrize("messages", [1, 2])
+def test_a_state_with_messages_is_one(
+    proxy: FlakyProxy, store: SQLChatStore, messages: int
+) -> None:
+    revisions: list[Any] = []
+
+    def save(key: str, number: int, expected: Any) -> str:
+        state = StateDraft("{}", None, "scope", number)
+        drafts = [
+            Draft(f"{number}-{n}", "chatstore", "{}", "user", None, None, False, 1)
+            for n in range(messages)
+        ]
+        return store._execute(ops.WriteState(key, state, drafts, False, expected))
+
+    def more(number: int) -> None:
+        revisions.append(save("k", number, revisions[-1] if revisions else ABSENT))
+
+    assert trips(proxy, more) == 1
+    assert len(set(revisions)) == WARM + 1
+    assert store.count_messages("k") == messages * (WARM + 1)
+    assert trips(proxy, lambda n: save(f"new {n}", n, ABSENT)) == 1
 
 
 def test_reads_are_one_and_begin_nothing(

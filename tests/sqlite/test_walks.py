@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from chatstore import ChatMessage, open_async_store, open_store
+from chatstore import ABSENT, ChatMessage, open_async_store, open_store
 from chatstore import operations as ops
 from chatstore.records import Draft, StateDraft
 from chatstore.sql.models import BLOCK_ROWS, GAP
@@ -95,14 +95,26 @@ def test_a_state_costs_the_rest_nothing(store: ChatStore, count: Count) -> None:
         assert count.words == append
 
 
-def test_a_state_and_its_messages_are_few_statements(store: ChatStore, count: Count) -> None:
-    payload = '{"role":"user","additional_kwargs":{},"blocks":[]}'
-    for number in range(3):
+def test_a_state_and_its_messages_are_three_statements(store: ChatStore, count: Count) -> None:
+    def save(key: str, expected: Any, *ids: str) -> str:
+        drafts = [Draft(id, "chatstore", payload, "user", None, None, False, 1) for id in ids]
         count.start()
-        drafts = [Draft(f"{number}", "chatstore", payload, "user", None, None, False, 1)]
         state = StateDraft("{}", None, "scope", 1)
-        store._execute(ops.WriteState("long", state, drafts, False, None))
-        assert len(count.words) <= 12, count.words
+        return store._execute(ops.WriteState(key, state, drafts, False, expected))
+
+    payload = '{"role":"user","additional_kwargs":{},"blocks":[]}'
+    revision = save("new", ABSENT, "a", "b")
+    assert count.words == written("UPSERT conversation", "INSERT message", "UPSERT state")
+    for number in range(3):
+        revision = save("new", revision, f"a{number}", f"b{number}")
+        assert count.words == written("UPDATE conversation", "INSERT message", "UPDATE state")
+    # Known ids, and a state that was not there: the way that finds out, after the short one.
+    assert save("new", revision, "a", "b") != revision
+    described = store.get_conversation("long")
+    assert described is not None
+    save("long", described.revision, "a")
+    assert "ROLLBACK" in count.words
+    assert len(count.words) <= 18, count.words
 
 
 def test_a_thousand_messages_are_two_statements(store: ChatStore, count: Count) -> None:

@@ -16,6 +16,7 @@ from chatstore.testing.conformance.refusing import Refusing
 from chatstore.testing.conformance.revisions import Expecting, Revisions
 from chatstore.testing.conformance.states import States
 from chatstore.testing.conformance.states_living import FindingEntries, StatesLiving
+from chatstore.testing.conformance.states_saving import StatesSaving
 from chatstore.testing.conformance.states_transfers import StatesConflicts, StatesTransfers
 from chatstore.testing.conformance.threads import Threads
 from chatstore.testing.conformance.transfers import Transfers
@@ -70,6 +71,7 @@ class StoreTests:
     TestThreads = Threads
     TestTransfers = Transfers
     TestStates = States
+    TestStatesSaving = StatesSaving
     TestStatesLiving = StatesLiving
     TestStatesTransfers = StatesTransfers
     TestStatesConflicts = StatesConflicts

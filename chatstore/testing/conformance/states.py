@@ -57,7 +57,7 @@ def scopes(store: ChatStore, scope: str | None = None, limit: int | None = None)
     return [state.key for state in store._execute(ops.ListStates(scope, limit))]
 
 
-def at_once(store: ChatStore, expected: Any) -> list[str]:
+def at_once(store: ChatStore, expected: Any, parted: str | None = "", of: str = "w") -> list[str]:
     """Four threads write, each a message, and a state that names it; the new revisions."""
     won: list[str] = []
     gate = threading.Barrier(4)
@@ -65,9 +65,9 @@ def at_once(store: ChatStore, expected: Any) -> list[str]:
     def run(name: str) -> None:
         gate.wait()
         with suppress(ConflictError):
-            won.append(write(store, name, body=f'"{name}"', expected=expected))
+            won.append(write(store, name, body=f'"{name}"', parted=parted, expected=expected))
 
-    threads = [threading.Thread(target=run, args=(f"w{n}",)) for n in range(4)]
+    threads = [threading.Thread(target=run, args=(f"{of}{n}",)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
