@@ -77,7 +77,7 @@ def encode_text(
         InvalidMessageError: It is no message of the format, is too large, or has no good id.
     """
     _check_size(payload, path)
-    check_id(id, path)
+    id = check_id(id, path)
     if text_of is not None:
         return Draft(id, name, payload, text_of, None, None, False, now)
     shown = _shown(name, payload, path)
