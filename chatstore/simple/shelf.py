@@ -2,8 +2,8 @@
 
 from chatstore import clock, errors
 from chatstore.arguments import ABSENT, Expected
+from chatstore.simple.beside import Beside
 from chatstore.simple.conversation import Held
-from chatstore.simple.states import Beside
 
 
 class Shelf:

@@ -1,46 +1,14 @@
 """What adapters keep beside conversations, in memory: an operation, a function."""
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from chatstore import clock, errors
 from chatstore import operations as ops
 from chatstore.arguments import ABSENT, Expected
-from chatstore.records import State, StateDraft
-from chatstore.simple.conversation import Held
-
-if TYPE_CHECKING:
-    from chatstore.simple.shelf import Shelf
+from chatstore.records import State
+from chatstore.simple.beside import Beside
+from chatstore.simple.shelf import Shelf
 
 
-class Beside(NamedTuple):
-    """A state as it is kept.
-
-    Attributes:
-        draft: What was written.
-        incarnation: Of the conversation that it was written beside; `None`: there was none.
-        mark: The revision that the write led to.
-        ttl: Its own, while there is no conversation, in microseconds.
-        expires_at: The end of it, while there is no conversation.
-    """
-
-    draft: StateDraft
-    incarnation: int | None
-    mark: str
-    ttl: int | None
-    expires_at: int | None
-
-    def lives(self, held: Held | None, now: int) -> bool:
-        """Whether it is there, beside a conversation or where none is."""
-        if held is None:
-            return self.incarnation is None and (self.expires_at is None or self.expires_at > now)
-        if held.expires_at is not None and held.expires_at <= now:
-            return False
-        if self.incarnation is None:  # the conversation came later, and had to come in time
-            return self.expires_at is None or held.created_at < self.expires_at
-        return self.incarnation == held.incarnation
-
-
-def state_of(shelf: "Shelf", key: str) -> State | None:
+def state_of(shelf: Shelf, key: str) -> State | None:
     """What is beside a conversation, or where none is, and where the conversation is."""
     kept = shelf.beside.get(key)
     if kept is not None and not kept.lives(shelf.held.get(key), clock.now()):
@@ -58,12 +26,12 @@ def state_of(shelf: "Shelf", key: str) -> State | None:
     return State(key, body, parted or "", scope, updated_at, revision, changed, head)
 
 
-def read_state(shelf: "Shelf", op: ops.ReadState) -> State | None:
+def read_state(shelf: Shelf, op: ops.ReadState) -> State | None:
     """Carry out `ReadState`."""
     return state_of(shelf, op.key)
 
 
-def list_states(shelf: "Shelf", op: ops.ListStates) -> list[State]:
+def list_states(shelf: Shelf, op: ops.ListStates) -> list[State]:
     """Carry out `ListStates`."""
     found = [state for key in shelf.beside if (state := state_of(shelf, key)) is not None]
     found = [state for state in found if state.body is not None]
@@ -73,7 +41,7 @@ def list_states(shelf: "Shelf", op: ops.ListStates) -> list[State]:
     return found[: op.limit]
 
 
-def write_state(shelf: "Shelf", op: ops.WriteState) -> str:
+def write_state(shelf: Shelf, op: ops.WriteState) -> str:
     """Carry out `WriteState`."""
     stored = _expected(shelf, op.key, op.expected)
     held = shelf.find(op.key)
@@ -104,7 +72,7 @@ def write_state(shelf: "Shelf", op: ops.WriteState) -> str:
     return mark
 
 
-def delete_state(shelf: "Shelf", op: ops.DeleteState) -> bool:
+def delete_state(shelf: Shelf, op: ops.DeleteState) -> bool:
     """Carry out `DeleteState`."""
     stored = _expected(shelf, op.key, op.expected)
     if stored is not None:
@@ -112,14 +80,14 @@ def delete_state(shelf: "Shelf", op: ops.DeleteState) -> bool:
     return stored is not None
 
 
-def _expected(shelf: "Shelf", key: str, expected: Expected) -> State | None:
+def _expected(shelf: Shelf, key: str, expected: Expected) -> State | None:
     stored = state_of(shelf, key)
     if expected is not None and (ABSENT if stored is None else stored.revision) != expected:
         raise errors.conflict(key)
     return stored
 
 
-def find_entry(shelf: "Shelf", op: ops.FindEntry) -> str | None:
+def find_entry(shelf: Shelf, op: ops.FindEntry) -> str | None:
     """Carry out `FindEntry`."""
     for held in shelf.live():
         if any(row.id == op.id and row.format == ops.ENTRIES for row in held.rows):
@@ -132,7 +100,7 @@ def find_entry(shelf: "Shelf", op: ops.FindEntry) -> str | None:
     return None
 
 
-def purge(shelf: "Shelf") -> None:
+def purge(shelf: Shelf) -> None:
     """Free what has expired."""
     now = clock.now()
     lives = {k: kept.lives(shelf.held.get(k), now) for k, kept in shelf.beside.items()}

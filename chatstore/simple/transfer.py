@@ -2,9 +2,10 @@
 
 from chatstore import arguments, clock, codec, errors
 from chatstore.records import Conversation, Draft, Row
+from chatstore.simple.beside import Beside
 from chatstore.simple.conversation import Held
 from chatstore.simple.shelf import Shelf
-from chatstore.simple.states import Beside, state_of
+from chatstore.simple.states import state_of
 from chatstore.transfer import (
     NEW,
     Accompanied,
