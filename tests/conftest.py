@@ -1,6 +1,7 @@
 """Fixtures for every test: the real servers of tests/servers/. And a garbage collector at peace."""
 
 import gc
+import inspect
 from collections.abc import Generator
 
 import pytest
@@ -37,6 +38,9 @@ __all__ = [
     "valkey_url",
 ]
 
+LEFT_OUT = "not torture and not pgbouncer"
+"""What `-m` is in pyproject.toml."""
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
@@ -53,3 +57,15 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, obj: object
+) -> list[pytest.Item] | None:
+    """Make no tests of classes that are left out unless asked for; they would be a third of all."""
+    if inspect.isclass(obj) and collector.config.option.markexpr == LEFT_OUT:
+        of_module = getattr(collector.obj, "pytestmark", None)
+        marks = [*getattr(obj, "pytestmark", ()), of_module]
+        if any(getattr(mark, "name", None) in {"torture", "pgbouncer"} for mark in marks):
+            return []
+    return None
