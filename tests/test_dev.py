@@ -48,6 +48,38 @@ def test_it_explains_itself(words: list[str], code: int) -> None:
     assert "dev.py test" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("wrong", [[], ["mypy"], ["ruff check", "ruff format", "pytest", "mypy"]])
+def test_all_checks_are_run_and_those_that_failed_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    wrong: list[str],
+) -> None:
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "PYTHON", Path(sys.executable))
+    monkeypatch.setattr(dev, "install", lambda *_: None)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    for name in ("ruff", "mypy", "pytest"):
+        words = f"import sys; words = [{name!r}, *sys.argv[1:]]\n"
+        said = "print('says', *words, sys.dont_write_bytecode)\n"
+        code = f"sys.exit(any(' '.join(words).startswith(one) for one in {wrong}))\n"
+        (tmp_path / f"{name}.py").write_text(words + said + code)
+
+    assert dev.main(["test", "-k", "some"]) == bool(wrong)
+    out, err = capfd.readouterr()
+    assert out.splitlines() == [
+        "== ruff check",
+        "says ruff check False",
+        "== ruff format",
+        "says ruff format --check False",
+        "== pytest",
+        f"says pytest -n {dev.cores() + 1} --dist worksteal -k some False",
+        "== mypy",
+        "says mypy False",
+    ]
+    assert err == (f"dev.py: failed: {', '.join(wrong)}\n" if wrong else "")
+
+
 def test_what_is_installed_is_not_installed_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

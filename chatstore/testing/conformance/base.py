@@ -58,6 +58,15 @@ def seen(store: ChatStore, key: str = KEY) -> tuple[Conversation | None, list[Re
     return store.get_conversation(key), store.get_records(key)
 
 
+def in_time(story: Callable[[float], bool]) -> None:
+    """Tell a story in which something lives for so many seconds.
+
+    It is a short time. Where the machine was too slow for it, the story returns `False`, having
+    asserted nothing, and is told with a longer one.
+    """
+    assert any(story(seconds) for seconds in (0.1, 1, 10))
+
+
 def describe(store: ChatStore, key: str = KEY) -> Conversation:
     """The conversation, which must exist."""
     conversation = store.get_conversation(key)

@@ -9,7 +9,15 @@ from chatstore import ABSENT, ChatMessage, ChatStore
 from chatstore import operations as ops
 from chatstore.records import StateDraft
 from chatstore.testing.backend import Backend
-from chatstore.testing.conformance.base import KEY, Base, OpenStore, describe, held, say
+from chatstore.testing.conformance.base import (
+    KEY,
+    Base,
+    OpenStore,
+    describe,
+    held,
+    in_time,
+    say,
+)
 from chatstore.testing.conformance.calls import REMOVALS
 from chatstore.testing.conformance.states import (
     BEGUN,
@@ -75,23 +83,29 @@ class StatesLiving(Base):
 
     @pytest.mark.parametrize("begun", BEGUN)
     def test_it_expires(self, open_store: OpenStore, begun: str) -> None:
-        store = open_store(ttl=0.05)
-        BEGUN[begun](store)
-        time.sleep(0.1)
-        assert absent(store)
-        assert scopes(store) == []
-        assert store._execute(ops.FindEntry("left")) is None
-        store.add_message(KEY, ChatMessage("anew"))
-        assert read(store).body is None
-        assert scopes(store) == []
-        write(store, "a", expected=read(store).revision)
-        assert read(store).parted == ""
+        def story(ttl: float) -> bool:
+            store = open_store(ttl=ttl)
+            BEGUN[begun](store)
+            time.sleep(ttl * 1.1)
+            assert absent(store)
+            assert scopes(store) == []
+            assert store._execute(ops.FindEntry("left")) is None
+            store.add_message(KEY, ChatMessage("anew"))
+            if not store.set_ttl(KEY, 1000):
+                return False
+            assert read(store).body is None
+            assert scopes(store) == []
+            write(store, "a", expected=read(store).revision)
+            assert read(store).parted == ""
+            return True
+
+        in_time(story)
 
     def test_what_expired_is_freed(self, open_store: OpenStore, backend: Backend) -> None:
         store = open_store(ttl=0.05)
         write(store, "a", parted=PARTED, key="k1")
         write(store, parted=PARTED, key="k2")
-        time.sleep(0.1)
+        time.sleep(0.06)
         assert store.purge_expired() == (0 if backend.frees_expired else 1)
         assert write(store, expected=ABSENT)
         assert absent(store, "k1")
@@ -111,24 +125,43 @@ class StatesLiving(Base):
         assert describe(store).expires_at > before  # type: ignore[operator]
 
     def test_without_messages_it_keeps_the_ttl(self, open_store: OpenStore) -> None:
-        store = open_store(ttl=1)
-        write(store, "a", parted=PARTED)
-        store.set_ttl(KEY, 1000)
-        write(store, parted=None, replace=True)
-        time.sleep(1.1)
-        write(store, "a", parted=None)
-        assert read(store).parted == PARTED
-        assert describe(store).ttl == 1000
+        def story(ttl: float) -> bool:
+            store = open_store(ttl=ttl)
+            write(store, "a", parted=PARTED)
+            if not store.set_ttl(KEY, 1000):
+                return False
+            write(store, parted=None, replace=True)
+            time.sleep(ttl * 1.1)
+            write(store, "a", parted=None)
+            assert read(store).parted == PARTED
+            assert describe(store).ttl == 1000
+            return True
+
+        in_time(story)
 
     def test_a_conversation_begun_since_keeps_it_alive(self, open_store: OpenStore) -> None:
-        store = open_store(ttl=1)
-        write(store, parted=PARTED)
-        for _ in range(3):
-            time.sleep(0.4)
-            store.add_message(KEY, ChatMessage("a"))
-        assert read(store).parted == PARTED
-        store.purge_expired()
-        assert read(store).parted == PARTED
+        def story(ttl: float) -> bool:
+            store = open_store(ttl=ttl)
+            store.erase(KEY)
+            before = time.monotonic()
+            write(store, parted=PARTED)
+            steps = []
+            for _ in range(3):
+                time.sleep(ttl * 0.4)
+                now = time.monotonic()
+                store.add_message(KEY, ChatMessage("a"))
+                steps.append(time.monotonic() - before)
+                before = now
+            found = [store._execute(ops.ReadState(KEY))]
+            store.purge_expired()
+            found.append(store._execute(ops.ReadState(KEY)))
+            steps.append(time.monotonic() - before)
+            if max(steps) >= ttl:
+                return False
+            assert [state and state.parted for state in found] == [PARTED, PARTED]
+            return True
+
+        in_time(story)
 
     @pytest.mark.parametrize("begun", BEGUN)
     def test_it_goes_when_an_import_replaces(self, store: ChatStore, begun: str) -> None:
