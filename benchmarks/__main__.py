@@ -30,6 +30,7 @@ QUESTIONS = (
     "redis_middle",
     "redis_tasks",
     "redis_listing",
+    "redis_adapters",
     "redis_memory",
     "redis_layout",
     "postgres_append",

@@ -118,6 +118,15 @@ class Delete(Operation[list[Row] | None]):
 
 
 @dataclass(slots=True)
+class DeleteOldest(Operation[list[Row]]):
+    """Remove the oldest `n` active messages; their rows. If none is left, the conversation goes."""
+
+    key: str
+    n: int
+    expected: Expected
+
+
+@dataclass(slots=True)
 class Archive(Operation[list[Row]]):
     """Make the oldest `n` active messages archived; their rows."""
 

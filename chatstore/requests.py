@@ -68,6 +68,12 @@ def delete_messages(key: str, expected: Expected, status: Status | None = None) 
     return ops.Delete(key, expected, arguments.check_status(status))
 
 
+def delete_oldest(key: str, n: int, expected: Expected) -> ops.DeleteOldest:
+    """Remove the oldest active messages."""
+    key, expected = arguments.check_key(key), arguments.check_expected(expected)
+    return ops.DeleteOldest(key, arguments.check_count("n", n), expected)
+
+
 def archive_messages(key: str, n: int, expected: Expected) -> ops.Archive:
     """Archive the oldest messages."""
     key, expected = arguments.check_key(key), arguments.check_expected(expected)

@@ -153,6 +153,15 @@ def test_an_adapter_never_sees_a_concrete_store() -> None:
     assert [str(f) for f in IMPORTS if f.room == "adapters" and f.target in stores] == []
 
 
+def test_adapters_reach_operations_through_one_door() -> None:
+    reaching = [
+        path.relative_to(ROOT).as_posix()
+        for path in MODULES
+        if _room(path) == "adapters" and "_execute(" in path.read_text(encoding="utf-8")
+    ]
+    assert reaching == ["adapters/doors.py"]
+
+
 def test_nothing_imports_the_tests() -> None:
     assert [str(f) for f in IMPORTS if f.target == "testing" and f.room != "testing"] == []
 

@@ -2,7 +2,8 @@
 
 import json
 import os
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import Any, TypeVar, overload
 
 from chatstore import json_text
 from chatstore.aio import AsyncChatStore
@@ -74,6 +75,19 @@ def _url(store: Any) -> str | os.PathLike[str]:
     if not isinstance(store, str | os.PathLike):
         raise TypeError(f"store is a store or the URL of one, not {type(store).__name__}")
     return store
+
+
+@overload
+def ask(store: ChatStore, operation: Operation[T]) -> T: ...
+@overload
+def ask(store: AsyncChatStore, operation: Operation[T]) -> Awaitable[T]: ...
+def ask(store: ChatStore | AsyncChatStore, operation: Operation[T]) -> T | Awaitable[T]:
+    """What a store makes of an operation.
+
+    Public calls are such, and adapters need some that no other caller does. This is the one place
+    where they reach behind the calls; a store carries out all of `chatstore.operations`.
+    """
+    return store._execute(operation)
 
 
 def native(record: Record) -> dict[str, Any]:

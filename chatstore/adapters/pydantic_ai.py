@@ -9,7 +9,7 @@ from chatstore import arguments, clock
 from chatstore import operations as ops
 from chatstore.adapters import pydantic_ai_branches as branches
 from chatstore.adapters import pydantic_ai_messages as messages
-from chatstore.adapters.doors import AnyStoreOrURL, awaiting, missing
+from chatstore.adapters.doors import AnyStoreOrURL, ask, awaiting, missing
 from chatstore.adapters.pydantic_ai_hints import LONGEST, SAVING, Hints, Saving, Seen
 from chatstore.adapters.pydantic_ai_trees import Trees
 from chatstore.arguments import Expected, Window
@@ -129,7 +129,7 @@ class ChatStoreConversations(ConversationStore):
             if seen is None or seen.record is not None:
                 saving.guessed = True
                 return seen and messages.recalled(seen.record, seen.head)
-        state = await self._store._execute(ops.ReadState(key))
+        state = await ask(self._store, ops.ReadState(key))
         return None if state is None else await self._record(state)
 
     async def read_records(
@@ -144,7 +144,7 @@ class ChatStoreConversations(ConversationStore):
             raise UserError("`limit` must not be negative.")
         if scope is not None and not is_kept(scope):
             return []
-        found = await self._store._execute(ops.ListStates(scope, limit))
+        found = await ask(self._store, ops.ListStates(scope, limit))
         return [await self._record(state) for state in found]
 
     async def write_record(
@@ -187,7 +187,7 @@ class ChatStoreConversations(ConversationStore):
         try:
             drafts = [node.draft for node in path]
             write = ops.WriteState(key, state, drafts, not follows, token)
-            revision = await self._store._execute(write)
+            revision = await ask(self._store, write)
         except ConflictError:
             self._hints.forget(key)
             raise ConversationConflict(key) from None
@@ -208,7 +208,7 @@ class ChatStoreConversations(ConversationStore):
         self._hints.forget(key)
         try:
             if seen is not None:
-                await self._store._execute(ops.DeleteState(key, seen.token))
+                await ask(self._store, ops.DeleteState(key, seen.token))
         except ConflictError:
             raise ConversationConflict(key) from None
 
@@ -237,7 +237,7 @@ class ChatStoreConversations(ConversationStore):
         if key is not None:
             # One more than asked for: the parent of the first.
             last = None if limit is None else limit + 1
-            rows = await self._store._execute(ops.Read(key, Window(last=last)))
+            rows = await ask(self._store, ops.Read(key, Window(last=last)))
             nodes = branches.chain(key, rows)
             if nodes and nodes[-1].id == head_id:
                 return self._entries(key, nodes[1:] if len(nodes) == last else nodes)
@@ -256,7 +256,7 @@ class ChatStoreConversations(ConversationStore):
         if state.body is None or state.changed:
             head = None
             if state.head is not None:
-                rows = await self._store._execute(ops.Read(key, Window(last=1)))
+                rows = await ask(self._store, ops.Read(key, Window(last=1)))
                 head = branches.entry_id(key, rows[-1]) if rows else None
             # What it waits for stands at the old head.
             waits = record.deferred_tool_requests if head == record.head_id else None

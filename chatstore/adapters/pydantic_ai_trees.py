@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from chatstore import operations as ops
+from chatstore.adapters.doors import ask
 from chatstore.adapters.pydantic_ai_branches import Node, Tree, chain, left
 from chatstore.adapters.pydantic_ai_hints import Hints
 from chatstore.aio import AsyncChatStore
@@ -18,8 +19,8 @@ class Trees:
 
     async def of(self, key: str) -> Tree:
         """The entries that a conversation holds, and those that it has left."""
-        rows = await self._store._execute(ops.Read(key, Window()))
-        state = await self._store._execute(ops.ReadState(key))
+        rows = await ask(self._store, ops.Read(key, Window()))
+        state = await ask(self._store, ops.ReadState(key))
         return Tree(chain(key, rows), left(state))
 
     async def elsewhere(self, id: str) -> tuple[str, list[Node]]:
@@ -31,7 +32,7 @@ class Trees:
         key = self._hints.key_of(id)
         for attempt in range(2):
             if attempt:
-                key = await self._store._execute(ops.FindEntry(id))
+                key = await ask(self._store, ops.FindEntry(id))
             if key is not None:
                 path, gap = (await self.of(key)).path(id)
                 if gap is None:

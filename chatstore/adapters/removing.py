@@ -1,13 +1,14 @@
 """Removing messages, and getting back what was put in.
 
 The public calls that remove a message return a view of it, and adapters owe their callers the
-record. These are the same operations as the public calls make, whose rows are made into records.
+record. These are the same operations as the public calls make, and one that removes the oldest;
+their rows are made into records.
 """
 
 from contextlib import suppress
 
-from chatstore import arguments, codec, requests
-from chatstore.adapters.doors import again
+from chatstore import codec, requests
+from chatstore.adapters.doors import ask
 from chatstore.aio import AsyncChatStore
 from chatstore.errors import ConflictError
 from chatstore.records import Record
@@ -16,13 +17,13 @@ from chatstore.store import ChatStore
 
 def take(store: ChatStore, key: str, idx: int) -> Record | None:
     """Remove a message, as `ChatStore.delete_message` does, and return its record."""
-    row = store._execute(requests.delete_message(key, idx, None))
+    row = ask(store, requests.delete_message(key, idx, None))
     return None if row is None else codec.record(row)
 
 
 def take_all(store: ChatStore, key: str) -> list[Record] | None:
     """Remove a conversation and return its records; `None` if it did not exist."""
-    rows = store._execute(requests.delete_messages(key, None, None))
+    rows = ask(store, requests.delete_messages(key, None, None))
     return None if rows is None else codec.records(rows)
 
 
@@ -38,7 +39,7 @@ async def take_active(store: AsyncChatStore, key: str, idx: int) -> Record | Non
             continue
         request = requests.delete_message(key, place, conversation.revision)
         with suppress(ConflictError):
-            row = await store._execute(request)
+            row = await ask(store, request)
             return None if row is None else codec.record(row)
     return None
 
@@ -58,22 +59,9 @@ async def _place(store: AsyncChatStore, key: str, wanted: Record, idx: int) -> i
 
 async def take_oldest(store: AsyncChatStore, key: str, n: int) -> list[Record]:
     """Remove the oldest `n` active messages in one step and return their records."""
-    if arguments.check_count("n", n) == 1:
-        oldest = await take_active(store, key, 0)
-        return [] if oldest is None else [oldest]
-    while (conversation := await store.get_conversation(key)) is not None:
-        active = await store.get_records(key, status="active")
-        if not active[:n]:
-            return []
-        rest = [again(record) for record in active[n:]]
-        with suppress(ConflictError):
-            await store.set_messages(
-                key, rest, status="active", expected_revision=conversation.revision
-            )
-            return active[:n]
-    return []
+    return codec.records(await ask(store, requests.delete_oldest(key, n, None)))
 
 
 async def archive(store: AsyncChatStore, key: str, n: int) -> list[Record]:
     """Archive the oldest messages, as `ChatStore.archive_messages` does; their records."""
-    return codec.records(await store._execute(requests.archive_messages(key, n, None)))
+    return codec.records(await ask(store, requests.archive_messages(key, n, None)))

@@ -146,6 +146,7 @@ _PLANS: dict[type[ops.Operation[Any]], Callable[[Plans, Any], Plan[Any]]] = {
     ops.Update: Plans.update,
     ops.DeleteAt: Plans.delete_at,
     ops.Delete: Plans.delete,
+    ops.DeleteOldest: Plans.delete_oldest,
     ops.Archive: Plans.archive,
     ops.Read: Plans.read,
     ops.ReadAfter: Plans.read_after,

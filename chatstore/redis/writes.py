@@ -100,6 +100,11 @@ class Writes(Asking):
         result = yield from self.write("delete", op.key, expectation(op.expected), sign)
         return None if result == "none" else _result_rows(result)
 
+    def delete_oldest(self, op: ops.DeleteOldest) -> Plan[list[Row]]:
+        """Carry out `DeleteOldest`."""
+        result = yield from self.write("delete_oldest", op.key, expectation(op.expected), op.n)
+        return _result_rows(result)
+
     def archive(self, op: ops.Archive) -> Plan[list[Row]]:
         """Carry out `Archive`."""
         result = yield from self.write("archive", op.key, expectation(op.expected), op.n)

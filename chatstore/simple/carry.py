@@ -91,6 +91,15 @@ def delete(shelf: Shelf, op: ops.Delete) -> list[Row] | None:
     return gone
 
 
+def delete_oldest(shelf: Shelf, op: ops.DeleteOldest) -> list[Row]:
+    """Carry out `DeleteOldest`."""
+    held = shelf.find(op.key, op.expected)
+    rows = [] if held is None else held.delete_oldest(op.n)
+    if held is not None and rows:
+        shelf.keep(held)
+    return rows
+
+
 def archive(shelf: Shelf, op: ops.Archive) -> list[Row]:
     """Carry out `Archive`."""
     held = shelf.find(op.key, op.expected)
@@ -219,6 +228,7 @@ CARRY_OUT: dict[type[ops.Operation[Any]], Callable[[Shelf, Any], Any]] = {
     ops.Update: update,
     ops.DeleteAt: delete_at,
     ops.Delete: delete,
+    ops.DeleteOldest: delete_oldest,
     ops.Archive: archive,
     ops.Read: read,
     ops.ReadAfter: read_after,

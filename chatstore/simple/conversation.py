@@ -130,9 +130,21 @@ class Held:
         place = bisect_right(self.rows, ordinal, key=attrgetter("ordinal"))
         return self.rows[place : place + limit]
 
+    def delete_oldest(self, n: int) -> list[Row]:
+        """Remove the oldest active rows."""
+        places = self._oldest(n)
+        gone = [self.rows[place] for place in places]
+        for place in reversed(places):
+            del self.rows[place]
+        return gone
+
     def archive(self, n: int) -> list[Row]:
         """Make the oldest active rows archived."""
-        places = [place for place, row in enumerate(self.rows) if not row.archived][:n]
+        places = self._oldest(n)
         for place in places:
             self.rows[place] = self.rows[place]._replace(archived=True)
         return [self.rows[place] for place in places]
+
+    def _oldest(self, n: int) -> list[int]:
+        """The places of the oldest active rows."""
+        return [place for place, row in enumerate(self.rows) if not row.archived][:n]

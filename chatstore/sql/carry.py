@@ -29,6 +29,7 @@ WRITES: dict[type[ops.Operation[Any]], _Carry] = {
     ops.Update: writing.update,
     ops.DeleteAt: writing.delete_at,
     ops.Delete: writing.delete,
+    ops.DeleteOldest: writing.delete_oldest,
     ops.Archive: writing.archive,
     ops.SetMetadata: writing.set_metadata,
     ops.SetTTL: writing.set_ttl,

@@ -59,6 +59,10 @@ def _by_key() -> Select[Any]:
     return select(*ROW).where(M.conversation_id == live_id)
 
 
+def _among() -> Any:
+    return M.ordinal.between(_p("first"), _p("last"))
+
+
 def _up(rows: Select[Any], limit: Any = None, skip: Any = ZERO) -> Select[Any]:
     return rows.order_by(M.ordinal).limit(_p("n") if limit is None else limit).offset(skip)
 
@@ -104,13 +108,7 @@ class Statements(AppendStatements, StateStatements):
             .values({column.key: _p(f"new_{column.key}") for column in CONTENT})
         )
     )
-    archive = _sql(
-        lambda _: (
-            update(M)
-            .where(here(), M.ordinal.between(_p("first"), _p("last")))
-            .values(archived=true())
-        )
-    )
+    archive = _sql(lambda _: update(M).where(here(), _among()).values(archived=true()))
     count_archived = _sql(
         lambda _: (
             update(C)
@@ -124,7 +122,9 @@ class Statements(AppendStatements, StateStatements):
         )
     )
     delete_message = _sql(lambda _: delete(M).where(here(), M.ordinal == _p("ordinal")))
-    delete_of_status = _sql(lambda _: delete(M).where(here(), M.archived == _p("archived")))
+    delete_of_status = _sql(
+        lambda _: delete(M).where(here(), M.archived == _p("archived"), _among())
+    )
     delete_before = _sql(lambda _: delete(M).where(here(), M.ordinal < _p("ordinal")))
 
     def _copy_messages(self) -> ClauseElement:

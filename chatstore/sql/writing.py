@@ -4,6 +4,8 @@ Each begins with the row of the conversation, which is the lock and gives out th
 changes nothing of another conversation.
 """
 
+from collections.abc import Sequence
+
 from chatstore import errors
 from chatstore import operations as ops
 from chatstore.records import Row, Status, made_id
@@ -140,35 +142,62 @@ def _remove_of_status(turn: Turn, held: Held, status: Status) -> list[Row]:
     )
     rows = list(map(Row._make, found))
     if rows:
-        turn.run(turn.sql.delete_of_status, conversation_id=here, archived=archived)
-        places.note_removed(turn, held, [row.ordinal for row in rows])
         held.count -= len(rows)
         held.archived -= len(rows) if archived else 0
+        _delete_rows(turn, held, rows, archived=archived)
+    return rows
+
+
+def _delete_rows(turn: Turn, held: Held, rows: Sequence[Row], *, archived: bool) -> None:
+    """Delete all of a status from the first to the last; others stay."""
+    here, first, last = held.conversation_id, rows[0].ordinal, rows[-1].ordinal
+    turn.run(
+        turn.sql.delete_of_status, conversation_id=here, archived=archived, first=first, last=last
+    )
+    places.note_removed(turn, held, [row.ordinal for row in rows])
+
+
+def delete_oldest(turn: Turn, op: ops.DeleteOldest) -> list[Row]:
+    """`ops.DeleteOldest`."""
+    held = turn.lock(op.key, op.expected)
+    rows = _oldest(turn, held, op.n)
+    if held is None or not rows:
+        return []
+    held.count -= len(rows)
+    if held.count:
+        _delete_rows(turn, held, rows, archived=False)
+        held.active_from = rows[-1].ordinal + 1
+    turn.save(held)
     return rows
 
 
 def archive(turn: Turn, op: ops.Archive) -> list[Row]:
     """`ops.Archive`."""
     held = turn.lock(op.key, op.expected)
-    if held is None or op.n == 0:
+    rows = _oldest(turn, held, op.n)
+    if held is None or not rows:
         return []
-    here = held.conversation_id
-    rows = turn.rows(
-        turn.sql.slice_of_status,
-        conversation_id=here,
-        archived=False,
-        ordinal=-EVERYTHING if held.active_from is None else held.active_from,
-        n=min(op.n, EVERYTHING),
-        skip=0,
-    )
-    if not rows:
-        return []
-    first, last = rows[0][1], rows[-1][1]
-    turn.run(turn.sql.archive, conversation_id=here, first=first, last=last)
+    here, last = held.conversation_id, rows[-1].ordinal
+    turn.run(turn.sql.archive, conversation_id=here, first=rows[0].ordinal, last=last)
     held.archived += len(rows)
     held.active_from = last + 1
     turn.save(held)
-    return [Row._make(row)._replace(archived=True) for row in rows]
+    return [row._replace(archived=True) for row in rows]
+
+
+def _oldest(turn: Turn, held: Held | None, n: int) -> list[Row]:
+    """The oldest active messages."""
+    if held is None or n == 0:
+        return []
+    rows = turn.rows(
+        turn.sql.slice_of_status,
+        conversation_id=held.conversation_id,
+        archived=False,
+        ordinal=-EVERYTHING if held.active_from is None else held.active_from,
+        n=min(n, EVERYTHING),
+        skip=0,
+    )
+    return list(map(Row._make, rows))
 
 
 def set_metadata(turn: Turn, op: ops.SetMetadata) -> bool:

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from chatstore import ConflictError, KeyNotFoundError
+from chatstore import ConflictError, KeyNotFoundError, codec
+from chatstore.operations import DeleteOldest
 from chatstore.records import STATUSES, Status
 from chatstore.testing.backend import Backend
 from chatstore.testing.beside import Beside, Expect, archived, message, plain
@@ -124,6 +125,18 @@ class StoreMachine(Beside):
                 key, status=status, expected_revision=expected
             ),
             lambda oracle: oracle.delete_all(key, archived(status)),
+        )
+
+    @rule(key=keys, n=numbers, expect=expects)
+    def delete_oldest(self, key: str, n: int, expect: Expect) -> None:
+        """Remove the oldest active ones."""
+        self.both(
+            key,
+            expect,
+            lambda expected: [
+                codec.decode(row) for row in self.store._execute(DeleteOldest(key, n, expected))
+            ],
+            lambda oracle: oracle.delete_oldest(key, n),
         )
 
     @rule(key=keys, n=numbers, expect=expects)

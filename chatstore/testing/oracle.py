@@ -95,6 +95,14 @@ class Oracle:
             self._write(key, [] if archived is None else self.said(key, not archived))
         return gone
 
+    def delete_oldest(self, key: str, n: int) -> list[Said]:
+        """Remove the oldest active ones."""
+        said = self.said(key)
+        places = [place for place, one in enumerate(said) if not one.archived][:n]
+        if places:
+            self._write(key, [one for place, one in enumerate(said) if place not in places])
+        return [said[place] for place in places]
+
     def archive(self, key: str, n: int) -> list[Said]:
         """Archive the oldest active ones."""
         said = self.said(key)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chatstore import ChatMessage, ChatStoreError, RedisChatStore, StoreFullError
+from chatstore import operations as ops
 from tests.redis.given import FACES, KEY, held, opened, say
 from tests.servers import RedisSentinel, RedisServer
 from tests.servers.fixtures import Running
@@ -72,6 +73,7 @@ def test_a_full_server_refuses_and_nothing_is_half_done(running: Running, face: 
         assert store.check().ok
         # What takes room away is allowed.
         assert store.delete_last_message("small") is not None
+        assert len(store._execute(ops.DeleteOldest("small", 1, None))) == 1
         assert store.erase(KEY)
         # Memory is freed beside the commands.
         wait_until(lambda: raw.info("memory")["used_memory"] < limit, "freed memory")

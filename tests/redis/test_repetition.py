@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chatstore import ChatMessage, ChatStore
+from chatstore import ChatMessage, ChatStore, codec
 from chatstore import operations as ops
+from chatstore.records import Row
 from tests.redis.given import FACES, KEY, NAME, held, names, opened, say, write_state
 from tests.servers import FlakyProxy, RedisServer
 from tests.servers.fixtures import Running
@@ -26,6 +27,8 @@ def contents(result: object) -> object:
     """What a call returned, so that it can be compared."""
     if isinstance(result, list):
         return [contents(item) for item in result]
+    if isinstance(result, Row):
+        result = codec.decode(result)
     return result.content if isinstance(result, ChatMessage) else result
 
 
@@ -40,6 +43,8 @@ WRITES: dict[str, tuple[Callable[[ChatStore], object], object, list[str]]] = {
     "delete_last": (lambda s: s.delete_last_message(KEY), "d", list("abc")),
     "delete_all": (lambda s: s.delete_messages(KEY), list("abcd"), []),
     "archive": (lambda s: s.archive_messages(KEY, 2), ["a", "b"], list("abcd")),
+    "delete_oldest": (lambda s: s._execute(ops.DeleteOldest(KEY, 2, None)), ["a", "b"], ["c", "d"]),
+    "delete_active": (lambda s: s._execute(ops.DeleteOldest(KEY, 9, None)), list("abcd"), []),
     "delete_status": (lambda s: s.delete_messages(KEY, status="active"), list("abcd"), []),
     "metadata": (lambda s: s.set_metadata(KEY, {"a": 1}), True, list("abcd")),
     "ttl": (lambda s: s.set_ttl(KEY, 50), True, list("abcd")),

@@ -117,6 +117,24 @@ def test_a_state_and_its_messages_are_three_statements(store: ChatStore, count: 
     assert len(count.words) <= 18, count.words
 
 
+@pytest.mark.parametrize("archived", [0, 100])
+def test_the_oldest_go_and_the_rest_is_not_touched(
+    store: ChatStore, count: Count, archived: int
+) -> None:
+    store.archive_messages("long", archived)
+    conn = store._database._writer.conn  # type: ignore[attr-defined]
+    for n in (1, 2, 20):
+        count.start()
+        before = conn.total_changes
+        assert len(store._execute(ops.DeleteOldest("long", n, None))) == n
+        # Besides them, the row of the conversation, and that of an edited block.
+        assert conn.total_changes - before == n + 2
+        assert [words for words in count.words if not words.startswith("SELECT")] == written(
+            "DELETE message", "UPSERT block", "UPDATE conversation"
+        )
+        assert len(count.statements) <= 8
+
+
 def test_a_thousand_messages_are_two_statements(store: ChatStore, count: Count) -> None:
     store.add_messages("long", [HELLO] * 1_000)
     assert count.words == APPEND
@@ -370,6 +388,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         lambda s: s.delete_last_message("long"),
         lambda s: s.update_message("long", 500, HELLO),
         lambda s: s.archive_messages("long", 5),
+        lambda s: s._execute(ops.DeleteOldest("long", 5, None)),
         lambda s: s.count_messages("long"),
         lambda s: s.get_keys(limit=50),
         lambda s: s.get_keys("k0000", limit=50),

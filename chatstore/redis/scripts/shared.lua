@@ -251,6 +251,24 @@ local function drop(c, sign, found)
   if sign == '-' then c.archived, c.edge = 0, '0' end
 end
 
+-- The oldest active members, each with its score: as many as are wanted, and there are so many.
+local function oldest(c, wanted)
+  local rank, found = before() + below(c), {} -- everything below the edge is archived already
+  while #found < 2 * wanted do
+    local step = math.max(64, wanted - #found / 2)
+    local flat = redis.call('ZRANGE', key, rank, rank + step - 1, 'WITHSCORES')
+    if #flat == 0 then error('CHATSTORE-COUNTS') end
+    rank = rank + step
+    for i = 1, #flat, 2 do
+      if string.byte(flat[i]) == 43 and #found < 2 * wanted then -- a plus: active
+        found[#found + 1] = flat[i]
+        found[#found + 1] = flat[i + 1]
+      end
+    end
+  end
+  return found
+end
+
 -- Members with their scores, as one text: they hold no line break.
 local function joined(c, flat)
   return 'rows|' .. c.inc .. '\n' .. table.concat(flat, '\n')

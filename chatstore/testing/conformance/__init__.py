@@ -1,6 +1,6 @@
 """The conformance suite: what every store does alike, a file for each topic."""
 
-from chatstore.testing.conformance.archiving import Archiving
+from chatstore.testing.conformance.archiving import Archiving, DeletingOldest
 from chatstore.testing.conformance.awaiting import Awaiting
 from chatstore.testing.conformance.by_status import ByStatus
 from chatstore.testing.conformance.conversations import Copying, Describing, Erasing, Metadata
@@ -53,6 +53,7 @@ class StoreTests:
     TestLiving = Living
     TestExpired = Expired
     TestArchiving = Archiving
+    TestDeletingOldest = DeletingOldest
     TestByStatus = ByStatus
     TestDescribing = Describing
     TestMetadata = Metadata
