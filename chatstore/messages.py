@@ -75,7 +75,9 @@ def _role(value: str) -> str:
 def _typed(blocks: list[Block]) -> list[Block]:
     for place, block in enumerate(blocks):
         if not isinstance(block.get("block_type"), str):
-            raise ValueError(f"block {place} has no block_type; a text is text_block('…')")
+            raise ValueError(
+                f"block {place} has no block_type; a text is {{'block_type': 'text', 'text': '…'}}"
+            )
     return blocks
 
 

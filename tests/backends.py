@@ -46,6 +46,7 @@ class MemoryBackend(Backend):
     def put_raw(self, key: str, format: str, payload: str) -> None:
         rows = self._rows(key)
         rows[-1] = rows[-1]._replace(format=format, payload=payload)
+        self.last._shelf.held[key].known = None
 
     def faults(self, key: str, namespace: str = "") -> list[str]:
         ordinals = [row.ordinal for row in self._rows(key)]

@@ -28,6 +28,9 @@ class Held:
     changes: int = 0
     serial: int = 0
     rows: list[Row] = field(default_factory=list)
+    known: dict[str, tuple[str, str]] | None = None
+    """Format and payload by a caller's id, made when first asked for. Who changes `rows` otherwise
+    than by appending or inserting sets it to `None`."""
 
     @property
     def revision(self) -> str:
@@ -61,14 +64,19 @@ class Held:
         """
         if all(draft.id is None for draft in drafts):
             return list(drafts)
-        known = {row.id: (row.format, row.payload) for row in self.rows if row.id is not None}
-        new = []
+        if self.known is None:
+            rows = (row for row in self.rows if row.id is not None)
+            self.known = {str(row.id): (row.format, row.payload) for row in rows}
+        new: list[Draft] = []
+        seen: dict[str, tuple[str, str]] = {}
         for draft in drafts:
-            stored = None if draft.id is None else known.get(draft.id)
+            stored = None
+            if draft.id is not None:
+                stored = self.known.get(draft.id) or seen.get(draft.id)
             if stored is None:
                 new.append(draft)
                 if draft.id is not None:
-                    known[draft.id] = (draft.format, draft.payload)
+                    seen[draft.id] = (draft.format, draft.payload)
             elif not codec.same_content(draft, *stored):
                 raise errors.duplicate(self.key, draft.id)
         return new
@@ -76,6 +84,8 @@ class Held:
     def row(self, draft: Draft, ordinal: int) -> Row:
         """A new row."""
         self.serial += 1
+        if self.known is not None and draft.id is not None:
+            self.known[draft.id] = (draft.format, draft.payload)
         return Row(self.incarnation, ordinal, self.serial, *draft)
 
     def append(self, drafts: Sequence[Draft]) -> list[Row]:
@@ -126,8 +136,12 @@ class Held:
         """The rows behind a row, wherever it is by now."""
         if row is None:
             return self.rows[:limit]
-        ordinal = next((r.ordinal for r in self.rows if r.serial == row.serial), row.ordinal)
-        place = bisect_right(self.rows, ordinal, key=attrgetter("ordinal"))
+        if row.conversation != self.incarnation:
+            return []
+        place = bisect_right(self.rows, row.ordinal, key=attrgetter("ordinal"))
+        if not place or self.rows[place - 1].serial != row.serial:  # it was renumbered, or is gone
+            there = (at for at, other in enumerate(self.rows, 1) if other.serial == row.serial)
+            place = next(there, place)
         return self.rows[place : place + limit]
 
     def delete_oldest(self, n: int) -> list[Row]:

@@ -51,11 +51,11 @@ def write_state(shelf: Shelf, op: ops.WriteState) -> str:
         target.ttl = own.ttl
     rows = target.rows
     if op.replace:
-        target.rows = []
+        target.known, target.rows = None, []
     try:
         target.append(target.unknown(op.drafts))
     except errors.ChatStoreError:
-        target.rows = rows
+        target.known, target.rows = None, rows
         raise
     parted = op.state.parted
     if parted is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
+from weakref import WeakSet
 
 from chatstore import arguments, errors
 from chatstore.operations import Operation
@@ -48,6 +49,8 @@ class SimpleChatStore(ChatStore):
         self._strict = strict
         self._lock = threading.RLock()
         self._closed = False
+        with _forks.mutex:
+            _forks.stores.add(self)
 
     def __repr__(self) -> str:
         return "SimpleChatStore()"
@@ -130,3 +133,34 @@ class SimpleChatStore(ChatStore):
     def _check_open(self) -> None:
         if self._closed:
             raise errors.closed()
+
+
+class _Forks:
+    """Lets a fork find every store whole: no thread may be amid a change of one.
+
+    Else the child would have half a change, and a lock whose owner does not exist there.
+    """
+
+    def __init__(self) -> None:
+        self.mutex = threading.RLock()
+        self.stores: WeakSet[SimpleChatStore] = WeakSet()
+        self._held: list[SimpleChatStore] = []
+
+    def hold(self) -> None:
+        self.mutex.acquire()
+        for store in self.stores:
+            store._lock.acquire()
+            self._held.append(store)
+
+    def go_on(self) -> None:
+        while self._held:
+            self._held.pop()._lock.release()
+        self.mutex.release()
+
+
+_forks = _Forks()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_forks.hold, after_in_parent=_forks.go_on, after_in_child=_forks.go_on
+    )

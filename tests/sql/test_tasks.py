@@ -318,8 +318,10 @@ def test_a_loop_that_dies_harms_nobody(database: SQLiteDatabase, path: Path) -> 
     loop.close()
     assert database.write(append()) == 1
     assert names(path) == {"a": [1], "slow": [1]}
+    coroutine = task.get_coro()
+    assert coroutine is not None
     with contextlib.suppress(RuntimeError):
-        task.get_coro().close()
+        coroutine.close()
     task._log_destroy_pending = False  # type: ignore[attr-defined]
 
 

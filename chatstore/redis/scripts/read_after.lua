@@ -1,7 +1,7 @@
 -- ARGV: how many, and the row behind which they are: ordinal, serial, incarnation; or nothing.
 -- Result: as in read.lua.
 local c = find(key)
-if not c then return {} end
+if not c or ARGV[2] and c.inc ~= ARGV[4] then return {} end -- it has gone; another may be there
 local first = before()
 local rank = first
 if ARGV[2] then
@@ -10,7 +10,7 @@ if ARGV[2] then
     return member and string.match(member, '^.(%d+)|') == ARGV[3]
   end
   local there = redis.call('ZRANGEBYSCORE', key, ordinal, ordinal)[1]
-  if c.inc == ARGV[4] and not is_it(there) and c.moved ~= '0' then
+  if not is_it(there) and c.moved ~= '0' then
     -- It is gone, or the ordinals were spaced anew: look for it.
     local r = rank
     while true do

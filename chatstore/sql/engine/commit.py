@@ -50,7 +50,7 @@ class GroupCommit:
         """A new start: nobody leads, nobody waits. For a new object and for a forked child."""
         self._mutex = threading.Lock()
         self._leader: Op | _Lead | None = None
-        self._leader_thread = 0
+        self._crew_thread = 0
         self._queue: list[Op] = []
         self._alone: list[Op] = []
         self._closing = False
@@ -60,7 +60,7 @@ class GroupCommit:
 
     def write(self, work: Callable[[Any], Any], *, sure: bool = False) -> Any:
         """Runs the work in a transaction; returns when it is durable."""
-        op = Op(work)
+        op = Op(work, threading.get_ident())
         if sure:
             op.sure = True
         try:
@@ -107,13 +107,12 @@ class GroupCommit:
     @contextlib.contextmanager
     def alone(self, timeout: float | None = None) -> Iterator[None]:
         """Leads without a transaction, before all who queue: for migrations, forks, closing."""
-        op = Op(_nothing)
+        op = Op(_nothing, threading.get_ident())
         try:
             self._line_up(op, self._alone, timeout)
             with self._mutex:
                 if op in self._alone:
                     self._alone.remove(op)
-            self._leader_thread = threading.get_ident()
             yield
         finally:
             surely(lambda: self._withdraw(op))
@@ -133,9 +132,11 @@ class GroupCommit:
 
     @property
     def leading_here(self) -> bool:
-        """Whether this very thread leads, so that waiting for the lead would never end."""
-        taken = self._leader is not None and self._leader is not _Lead.SHUT
-        return taken and self._leader_thread == threading.get_ident()
+        """Whether this very thread leads or waits, knowing it or not: a signal may have come."""
+        me, leader = threading.get_ident(), self._leader
+        ops = (leader, *self._queue, *self._alone)  # a copy, for a loop under the mutex is struck
+        led = leader is _Lead.CREW and self._crew_thread == me
+        return led or any(isinstance(op, Op) and op.thread == me for op in ops)
 
     def _nested(self) -> RuntimeError:
         return RuntimeError(f"{self._name}: a call inside a write would wait for itself.")
@@ -203,7 +204,6 @@ class GroupCommit:
                     op.queued = False
                     line.remove(op)
             if self._leader is op:
-                self._leader_thread = 0
                 self._name_leader()
             waits = op.queued
         self._rouse_leader()
@@ -214,7 +214,8 @@ class GroupCommit:
     # ------------------------------------------------------------------ leading
 
     def _lead(self, me: Op | _Lead, own: Op | None) -> None:
-        self._leader_thread = threading.get_ident()
+        if own is None:
+            self._crew_thread = threading.get_ident()
         # Who queued is in the queue, at its head.
         batch: list[Op] = [own] if own is not None and not own.queued else []
         try:
@@ -276,7 +277,7 @@ class GroupCommit:
         self._writer.leave()
         with self._mutex:
             if self._leader is me:
-                self._leader_thread = 0
+                self._crew_thread = 0
                 if self._alone or self._queue:
                     self._name_leader()
                 else:

@@ -38,8 +38,9 @@ class Op:
     mail: Mail | None = None
     future: Any = None
 
-    def __init__(self, work: Callable[[Any], Any]) -> None:
+    def __init__(self, work: Callable[[Any], Any], thread: int = 0) -> None:
         self.work = work
+        self.thread = thread  # which calls; 0: a task
 
     def expect_to_wait(self) -> None:
         """Prepares for waiting."""

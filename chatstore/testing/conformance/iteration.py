@@ -82,6 +82,16 @@ class Iterating(Base):
         assert heard == SPOKEN[: len(heard)]
         assert len(heard) < LENGTH
 
+    def test_another_conversation_under_the_key_is_another(self, store: ChatStore) -> None:
+        store.add_messages(KEY, say(*SPOKEN))
+        heard = []
+        for message in store.iter_messages(KEY):
+            heard.append(message.content)
+            if len(heard) == 1:
+                store.delete_messages(KEY)
+                store.add_messages(KEY, say(*["new"] * LENGTH))
+        assert heard == SPOKEN[:PAGE]
+
     def test_two_iterations_do_not_disturb_each_other(self, store: ChatStore) -> None:
         store.add_messages(KEY, say(*SPOKEN))
         pairs = list(zip(store.iter_messages(KEY), store.iter_messages(KEY), strict=True))
