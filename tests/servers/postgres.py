@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import time
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -26,6 +27,9 @@ SETTINGS = {
     "jit": "off",
     "log_min_messages": "fatal",
 }
+# What a start is told while children of a killed server have not noticed yet that it is gone.
+LINGERS = "is still in use"
+LINGER_SECONDS = 20.0
 
 
 class PostgresServer(PostgresHost, Server):
@@ -71,15 +75,26 @@ class PostgresServer(PostgresHost, Server):
             "unix_socket_directories": str(self.folder),
         }
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        deadline = time.monotonic() + LINGER_SECONDS
+        while True:
+            try:
+                self._launch([program, "-D", data, *words])
+            except ServerError as error:
+                if LINGERS not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return self
+
+    def _launch(self, command: list[str | Path]) -> None:
         self._process = Process(
-            [program, "-D", data, *words],
+            command,
             folder=self.folder,
             account=self.account,
             # "Immediate shutdown", which takes its own children along.
             death=signal.SIGQUIT,
         )
         self._process.wait_ready(self._ready, f"start of PostgreSQL on port {self.port}")
-        return self
 
     def stop(self) -> None:
         """A fast shutdown: transactions are rolled back, connections cut."""
@@ -92,7 +107,7 @@ class PostgresServer(PostgresHost, Server):
         self.process.stop(signal.SIGQUIT)
 
     def kill9(self) -> None:
-        """Kill -9 the postmaster. Its children notice and end within moments."""
+        """Kill -9 the postmaster. Its children notice and end in time; `start` waits for that."""
         self.process.kill9()
 
     def restart(self) -> None:

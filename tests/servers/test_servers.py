@@ -1,9 +1,11 @@
 """Each server is real: it starts, answers, dies when told, and dies with us."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from tests.servers import (
 from tests.servers.binaries import Program
 from tests.servers.fixtures import Running
 from tests.servers.given import GivenPostgres, GivenRedis, redis_client
+from tests.servers.postgres import LINGERS
 from tests.servers.process import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -256,6 +259,19 @@ def test_postgres_survives_kill_9_and_wants_its_password(running: Running) -> No
     wrong = server.url.replace(server.password, "wrong")
     with pytest.raises(psycopg.OperationalError, match="password"), server.connect(wrong):
         pass
+
+
+def test_postgres_starts_when_the_last_child_of_a_killed_one_is_gone(running: Running) -> None:
+    server = running(PostgresServer())
+    with server.connect() as connection:
+        child = connection.info.backend_pid
+        os.kill(child, signal.SIGSTOP)
+        server.kill9()
+        threading.Timer(0.5, os.kill, (child, signal.SIGCONT)).start()
+        server.start()
+    assert LINGERS in server.process.log.read_text("utf-8")
+    with server.connect() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("made", ["RedisServer()", "PostgresServer()"])
