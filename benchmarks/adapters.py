@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -148,10 +147,17 @@ def _pydantic_ai(store: AsyncChatStore, runner: asyncio.Runner, where: str) -> I
     records: TypeAdapter[ConversationRecord] = TypeAdapter(ConversationRecord)
     record = ConversationRecord(conversation_id="pydantic", head_id=str(uuid4()))
 
-    async def through(talk: Conversation) -> None:
-        for turn in turns:
-            talk.messages += turn
-            await conversations.save(talk)
+    async def loaded(id: str) -> Conversation:
+        # Without messages: the framework looks at all that a conversation holds in each save.
+        talk = await conversations.load(id, limit=0) or Conversation(conversation_id=id)
+        await conversations.save(talk)
+        return talk
+
+    async def through(talks: list[Conversation]) -> None:
+        for talk in talks:
+            for turn in turns:
+                talk.messages += turn
+                await conversations.save(talk)
 
     async def beside() -> None:
         for turn in turns:
@@ -167,18 +173,12 @@ def _pydantic_ai(store: AsyncChatStore, runner: asyncio.Runner, where: str) -> I
             await store.add_messages("pydantic native", said)
 
     def ours() -> float:
-        spent = 0.0
-        for _ in range(LOADS):
-            # Without messages: the framework looks at all that a conversation holds in each save.
-            talk = runner.run(conversations.load("Pydantic AI", limit=0))
-            assert talk is not None
-            spent += seconds(partial(runner.run, through(talk)), 1)
-        return spent / LOADS / TURNS
+        talks = [runner.run(loaded(f"Pydantic AI {number}")) for number in range(LOADS)]
+        return seconds(lambda: runner.run(through(talks)), 1) / LOADS / TURNS
 
     def of(limit: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], float]:
         return lambda: seconds(lambda: runner.run(limit()), LOADS) / TURNS
 
-    runner.run(conversations.save(Conversation(messages=turns[0], conversation_id="Pydantic AI")))
     yield _append("Pydantic AI (two)", where, ours, of(beside))
     question = f"append, Pydantic AI (two), {where}, beside the same records"
     yield at_most(question, 1.3, ours, of(native), rounds=9)
