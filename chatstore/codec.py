@@ -52,9 +52,7 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
         elif isinstance(message, NativeMessage):
             name, payload, shown = exact(message.format), *_native(message, path)
         else:
-            raise InvalidMessageError(
-                f"{path} is a {type(message).__name__}; use ChatMessage(role=…, content=…)"
-            )
+            raise InvalidMessageError(f"{path} is a {_named(message)}")
     except json_text.NotJSONError as error:
         raise InvalidMessageError(f"{path}{error}") from None
     _check_size(payload, path)
@@ -62,6 +60,18 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
     kind, calls = derive(shown)
     created_at = now if message.created_at is None else _moment(message.created_at, path)
     return Draft(id, name, payload, exact(shown.role), kind, calls, False, created_at)
+
+
+def _named(other: object) -> str:
+    """What a caller gave for a message, and what to do about it."""
+    kind = type(other)
+    if kind.__module__ == "builtins":
+        return f"{kind.__name__}; use ChatMessage(role=…, content=…)"
+    # Frameworks call theirs ChatMessage, too.
+    return (
+        f"{kind.__module__}.{kind.__qualname__}; use chatstore.ChatMessage, or the adapter of its "
+        "framework in chatstore.adapters"
+    )
 
 
 def encode_all(messages: Iterable[Message], now: int) -> list[Draft]:

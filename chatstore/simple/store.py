@@ -104,7 +104,9 @@ class SimpleChatStore(ChatStore):
 
     def close(self) -> None:
         """Forget everything. Closing twice is fine."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            self._shelf = Shelf(self._shelf.ttl)
 
     def _execute(self, operation: Operation[T]) -> T:
         with self._lock:
