@@ -304,6 +304,8 @@ class AsyncChatStore(ABC):
             [('m1', 'chatstore', 'Hello')]
         """
         rows = await self._execute(requests.read(key, last, start, stop, status))
+        if len(rows) > LONG:
+            return await in_thread(codec.records, rows, strict=self._strict)
         return codec.records(rows, strict=self._strict)
 
     async def get_message(self, key: str, idx: int) -> ChatMessage | None:

@@ -8,6 +8,7 @@ from chatstore.messages import exact
 from chatstore.records import STATUSES, Status
 
 MAX_KEY_BYTES = 1024
+MAX_TIMEOUT = 2_000_000  # seconds; PostgreSQL counts milliseconds in 31 bits
 MAX_TTL = 10**10  # seconds; three centuries, so that every expiry is a date that Python can show
 
 
@@ -98,6 +99,15 @@ def check_count(name: str, value: int) -> int:
     if value < 0:
         raise ValueError(f"{name} is {value}; it counts things and cannot be negative")
     return value
+
+
+def check_timeout(name: str, seconds: float) -> float:
+    """The seconds that a call waits at most."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise ValueError(f"{name} is a number of seconds, not {type(seconds).__name__}")
+    if not 0 <= seconds <= MAX_TIMEOUT:  # neither is NaN
+        raise ValueError(f"{name} is {seconds}; it is 0 to {MAX_TIMEOUT} seconds")
+    return seconds
 
 
 def check_durability(durability: str) -> None:

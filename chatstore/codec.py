@@ -48,9 +48,7 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
         elif isinstance(message, NativeMessage):
             name, payload, shown = exact(message.format), *_native(message, path)
         else:
-            raise InvalidMessageError(
-                f"{path} is a {type(message).__name__}; use ChatMessage(role=…, content=…)"
-            )
+            raise InvalidMessageError(f"{path} is a {_named(message)}")
     except json_text.NotJSONError as error:
         raise InvalidMessageError(f"{path}{error}") from None
     _check_size(payload, path)
@@ -82,6 +80,18 @@ def encode_text(
         return Draft(id, name, payload, text_of, None, None, False, now)
     shown = _shown(name, payload, path)
     return Draft(id, name, payload, shown.role, *derive(shown), False, now)
+
+
+def _named(other: object) -> str:
+    """What a caller gave for a message, and what to do about it."""
+    kind = type(other)
+    if kind.__module__ == "builtins":
+        return f"{kind.__name__}; use ChatMessage(role=…, content=…)"
+    # Frameworks call theirs ChatMessage, too.
+    return (
+        f"{kind.__module__}.{kind.__qualname__}; use chatstore.ChatMessage, or the adapter of its "
+        "framework in chatstore.adapters"
+    )
 
 
 def encode_all(messages: Iterable[Message], now: int) -> list[Draft]:

@@ -75,6 +75,27 @@ def test_an_option_of_a_file_that_is_unknown_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("url", ["sqlite://chat.db", "sqlite://me@/chat.db", "sqlite://h/chat.db"])
+@pytest.mark.parametrize("open_one", [open_store, open_async_store])
+def test_a_file_is_never_taken_for_memory(open_one: Any, url: str, tmp_path: Path) -> None:
+    with contextlib.chdir(tmp_path), pytest.raises(ValueError, match=r"sqlite:///chat\.db"):
+        open_one(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scheme_may_be_in_capitals(tmp_path: Path) -> None:
+    with open_store(f"SQLite:///{tmp_path}/Chat.db") as store:
+        store.add_message("user1", ChatMessage("Hello"))
+    assert (tmp_path / "Chat.db").exists()
+
+
+@pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan"), "5", True, None, 1e10])
+def test_a_lock_timeout_is_a_number_of_seconds(seconds: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="lock_timeout"):
+        open_store(tmp_path / "chat.db", lock_timeout=seconds)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("url", [None, 5, b"chat.db"])
 def test_a_url_is_a_text(url: Any) -> None:
     with pytest.raises((TypeError, ValueError)):

@@ -20,7 +20,7 @@ from chatstore.cli.parsing import (
 )
 from chatstore.cli.terminal import Terminal, moment, number, size
 
-_PAGE = 500
+_PAGE = 5000  # on Redis, each page walks over all keys
 _SHOWN = 50
 
 

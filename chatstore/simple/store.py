@@ -5,7 +5,7 @@ import io
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 from weakref import WeakSet
@@ -49,8 +49,7 @@ class SimpleChatStore(ChatStore):
         self._strict = strict
         self._lock = threading.RLock()
         self._closed = False
-        with _forks.mutex:
-            _forks.stores.add(self)
+        _forks.stores.add(self)
 
     def __repr__(self) -> str:
         return "SimpleChatStore()"
@@ -104,7 +103,9 @@ class SimpleChatStore(ChatStore):
 
     def close(self) -> None:
         """Forget everything. Closing twice is fine."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            self._shelf = Shelf(self._shelf.ttl)
 
     def _execute(self, operation: Operation[T]) -> T:
         with self._lock:
@@ -142,20 +143,26 @@ class _Forks:
     """
 
     def __init__(self) -> None:
-        self.mutex = threading.RLock()
         self.stores: WeakSet[SimpleChatStore] = WeakSet()
+        self._forking = threading.RLock()
         self._held: list[SimpleChatStore] = []
 
     def hold(self) -> None:
-        self.mutex.acquire()
-        for store in self.stores:
+        self._forking.acquire()
+        for store in self._known():
             store._lock.acquire()
             self._held.append(store)
+
+    def _known(self) -> list[SimpleChatStore]:
+        # Stores are made meanwhile, without a lock that they could wait for while they hold theirs.
+        while True:
+            with suppress(RuntimeError):
+                return list(self.stores)
 
     def go_on(self) -> None:
         while self._held:
             self._held.pop()._lock.release()
-        self.mutex.release()
+        self._forking.release()
 
 
 _forks = _Forks()

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chatstore.arguments import check_durability
+from chatstore.arguments import check_durability, check_timeout
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.engine.loops import Mailboxes, Workers, settle
 from chatstore.sql.engine.op import Op
@@ -168,6 +168,7 @@ def open_database(
     from chatstore.sql.engine.target import is_postgres, sqlite_place
 
     check_durability(durability)
+    lock_timeout = check_timeout("lock_timeout", lock_timeout)
     if not isinstance(target, Path) and is_postgres(target):
         from chatstore.sql.engine.postgres import Server
         from chatstore.sql.engine.postgres_database import PostgresDatabase

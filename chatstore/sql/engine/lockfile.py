@@ -164,6 +164,11 @@ class LockFile:
         if fd is not None:
             os.close(fd)
 
+    def __del__(self) -> None:
+        # A store that nobody closed: SQLite's connections go with it, and so must this.
+        with contextlib.suppress(OSError):
+            self.close()
+
     def _open(self) -> int:
         # Python's descriptors are not inherited by a program that is started meanwhile (PEP 446).
         with contextlib.suppress(FileExistsError):

@@ -20,6 +20,9 @@ def url_of(target: str | sa.URL | sa.Engine) -> sa.URL:
     refuse_async(target)
     if isinstance(target, sa.Engine):
         return target.url
+    if isinstance(target, str):
+        scheme, colon, rest = target.partition("://")
+        target = f"{scheme.lower()}{colon}{rest}"
     try:
         return sa.make_url(target)
     except sa.exc.ArgumentError:
@@ -75,6 +78,10 @@ def sqlite_place(target: str | Path | sa.URL | sa.Engine) -> Place:
 
 
 def _check_url(url: sa.URL, query: dict[str, Any]) -> None:
+    if url.host or url.username:
+        # `sqlite://chat.db` would be a database in memory, and lost with the process.
+        message = "A SQLite URL has three slashes before a path: sqlite:///chat.db, or four."
+        raise ValueError(message)
     driver = url.drivername.partition("+")[2]
     unknown = sorted(set(query) - {"uri", "mode", "check_same_thread"})
     if driver and driver not in _DRIVERS:

@@ -97,9 +97,10 @@ class Refusing(Base):
             ),
             (NativeMessage("openai.chat", []), r"\.payload is no dict"),  # type: ignore[arg-type]
             (NativeMessage("nobody's", {}), ": no format is called"),
-            ("a", " is a str"),
+            ("a", r" is a str; use ChatMessage\("),
+            (datetime(2020, 1, 1), r" is a datetime\.datetime; use chatstore\.ChatMessage"),  # noqa: DTZ001
         ],
-        ids=["bytes", "no role", "list", "format", "str"],
+        ids=["bytes", "no role", "list", "format", "str", "another's class"],
     )
     def test_an_error_says_which_message_it_is(
         self, store: ChatStore, message: Any, words: str
