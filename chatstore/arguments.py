@@ -1,13 +1,14 @@
-"""What callers pass beside messages, checked once for every store and both faces."""
+"""What callers pass beside messages, and their ids, checked once for every store and both faces."""
 
 import operator
 from typing import Any, Final, NamedTuple, final
 
-from chatstore.errors import InvalidKeyError
+from chatstore.errors import InvalidKeyError, InvalidMessageError
 from chatstore.messages import exact
-from chatstore.records import STATUSES, Status
+from chatstore.records import MADE, STATUSES, Status
 
 MAX_KEY_BYTES = 1024
+MAX_ID_BYTES = 512
 MAX_TIMEOUT = 2_000_000  # seconds; PostgreSQL counts milliseconds in 31 bits
 MAX_TTL = 10**10  # seconds; three centuries, so that every expiry is a date that Python can show
 
@@ -63,6 +64,27 @@ def _utf8_size(text: str, name: str) -> int:
         raise InvalidKeyError(
             f"a {name} holds a lone surrogate, which has no UTF-8; use whole characters"
         ) from None
+
+
+def check_id(id: object, path: str) -> str:
+    """The id, if a caller may give it to a message."""
+    if not isinstance(id, str):
+        raise InvalidMessageError(f"{path}.id is a str, not {type(id).__name__}")
+    if not id or "\0" in id:
+        raise InvalidMessageError(f"{path}.id is empty or holds NUL; give it characters")
+    if id.startswith(MADE):
+        raise InvalidMessageError(
+            f"{path}.id begins with {MADE!r}, as the ids that stores make; rename it, or use None"
+        )
+    try:
+        size = len(id.encode())
+    except UnicodeEncodeError:
+        raise InvalidMessageError(
+            f"{path}.id holds a lone surrogate; use whole characters"
+        ) from None
+    if size > MAX_ID_BYTES:
+        raise InvalidMessageError(f"{path}.id takes {size} bytes; {MAX_ID_BYTES} are allowed")
+    return exact(id)
 
 
 def check_namespace(namespace: str) -> str:

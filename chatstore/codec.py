@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from chatstore import clock, collector, json_text
+from chatstore import arguments, clock, collector, json_text
 from chatstore.derived import derive
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import VIEWS
@@ -17,9 +17,8 @@ from chatstore.messages import (
     exact,
     is_role,
 )
-from chatstore.records import MADE, Draft, Record, Row
+from chatstore.records import Draft, Record, Row
 
-MAX_ID_BYTES = 512
 MAX_PAYLOAD_BYTES = 255 << 20
 """Of JSON, in a message or in metadata: what is stored must fit into a line of an export."""
 
@@ -52,7 +51,7 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
     except json_text.NotJSONError as error:
         raise InvalidMessageError(f"{path}{error}") from None
     _check_size(payload, path)
-    id = None if message.id is None else check_id(message.id, path)
+    id = None if message.id is None else arguments.check_id(message.id, path)
     kind, calls = derive(shown)
     created_at = now if message.created_at is None else _moment(message.created_at, path)
     return Draft(id, name, payload, exact(shown.role), kind, calls, False, created_at)
@@ -75,7 +74,7 @@ def encode_text(
         InvalidMessageError: It is no message of the format, is too large, or has no good id.
     """
     _check_size(payload, path)
-    id = check_id(id, path)
+    id = arguments.check_id(id, path)
     if text_of is not None:
         return Draft(id, name, payload, text_of, None, None, False, now)
     shown = _shown(name, payload, path)
@@ -257,27 +256,6 @@ def _check_size(text: str, path: str) -> None:
             f"{path} takes {len(text)} bytes as JSON; {MAX_PAYLOAD_BYTES} are allowed: "
             "keep large data elsewhere, and its address in the message"
         )
-
-
-def check_id(id: object, path: str) -> str:
-    """The id, if a caller may give it to a message."""
-    if not isinstance(id, str):
-        raise InvalidMessageError(f"{path}.id is a str, not {type(id).__name__}")
-    if not id or "\0" in id:
-        raise InvalidMessageError(f"{path}.id is empty or holds NUL; give it characters")
-    if id.startswith(MADE):
-        raise InvalidMessageError(
-            f"{path}.id begins with {MADE!r}, as the ids that stores make; rename it, or use None"
-        )
-    try:
-        size = len(id.encode())
-    except UnicodeEncodeError:
-        raise InvalidMessageError(
-            f"{path}.id holds a lone surrogate; use whole characters"
-        ) from None
-    if size > MAX_ID_BYTES:
-        raise InvalidMessageError(f"{path}.id takes {size} bytes; {MAX_ID_BYTES} are allowed")
-    return exact(id)
 
 
 def _undecodable(row: Row, error: Exception, strict: bool) -> UndecodableMessage:

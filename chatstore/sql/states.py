@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from chatstore import codec, errors
+from chatstore import arguments, errors
 from chatstore import operations as ops
 from chatstore.arguments import ABSENT, Expected
 from chatstore.errors import InvalidMessageError
@@ -89,7 +89,7 @@ def list_states(turn: Turn, op: ops.ListStates) -> list[State]:
 def find_entry(turn: Turn, op: ops.FindEntry) -> str | None:
     """`ops.FindEntry`."""
     with suppress(InvalidMessageError):  # what cannot be an id is nobody's
-        codec.check_id(op.id, "message")
+        arguments.check_id(op.id, "message")
         row = turn.row(turn.sql.find_entry, id=op.id, namespace=turn.namespace, now=turn.now)
         if row is not None:
             return str(row[0])

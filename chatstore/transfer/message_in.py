@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from chatstore import arguments, clock, codec, json_text
+from chatstore import arguments, clock, json_text
 from chatstore.derived import derive
 from chatstore.errors import ChatStoreError
 from chatstore.formats import VIEWS
@@ -176,7 +176,7 @@ def _kind(role: str) -> str | None:
 
 
 def _caller_id(id: Any) -> str:
-    return str(_checked(codec.check_id, id, "the message"))
+    return str(_checked(arguments.check_id, id, "the message"))
 
 
 def _text(value: Any, name: str) -> str:

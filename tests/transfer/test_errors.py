@@ -369,10 +369,10 @@ def test_what_is_too_long_to_be_imported_is_not_exported(monkeypatch: Any) -> No
 
 
 def test_whatever_is_accepted_at_the_write_fits_into_a_line() -> None:
-    from chatstore import codec
+    from chatstore import arguments, codec
     from chatstore.transfer import lines as written
 
-    around = 6 * codec.MAX_ID_BYTES + 6 * 1024 + 1000
+    around = 6 * arguments.MAX_ID_BYTES + 6 * 1024 + 1000
     assert codec.MAX_PAYLOAD_BYTES + around < written.MAX_LINE
 
 
