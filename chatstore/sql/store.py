@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from chatstore import arguments
 from chatstore import operations as ops
 from chatstore.errors import StoreBusyError
-from chatstore.sql import at_once, transfer, upkeep
+from chatstore.sql import transfer, upkeep
+from chatstore.sql.at_once import Appending
 from chatstore.sql.carry import READS, WRITES, is_sure, repeatable
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
+from chatstore.sql.engine.single import Single
 from chatstore.sql.engine.sqlite import Durability
 from chatstore.sql.postgres_statements import PostgresStatements
 from chatstore.sql.reading import needs_snapshot
@@ -145,13 +147,14 @@ class SQLChatStore(ChatStore):
             self._clean()
         return result
 
-    def _single(self, operation: ops.Operation[T]) -> Callable[[Conn], T] | None:
+    def _single(self, operation: ops.Operation[T]) -> Single[T] | None:
         """The operation in one statement, which raises `Raced` if it takes more after all."""
         patience = self._database.patience
-        if patience is None or not isinstance(operation, ops.Append) or not at_once.fits(operation):
+        if patience is None or not isinstance(operation, ops.Append):
             return None
         sql = cast(PostgresStatements, self._statements)
-        return lambda conn: cast(T, at_once.append(self._turn(conn), sql, operation, patience))
+        work = Appending(operation, sql, self._namespace, self._ttl, patience)
+        return cast(Single[T], work) if work.fits else None
 
     def _write(
         self, work: Callable[[Conn], T], *, sure: bool = False, repeatable: bool = False
