@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Select,
     Subquery,
     cast,
     column,
@@ -22,9 +23,10 @@ from sqlalchemy import (
 )
 from sqlalchemy import bindparam as _p
 from sqlalchemy.sql import ClauseElement
+from typing_extensions import override
 
 from chatstore.records import Draft
-from chatstore.sql.clauses import FIRST, live, named
+from chatstore.sql.clauses import FIRST, PAGE_BYTES, live, named
 from chatstore.sql.models import GAP, Conversation, Message
 from chatstore.sql.statements import Statements
 
@@ -56,6 +58,24 @@ class PostgresStatements(Statements):
             talk = {"any": self._upserted, "expected": self._expected, "none": self._created}[to]
             self._appends[to, many] = self.compile(_append(talk(), _many() if many else _one()))
         return self._appends[to, many]
+
+    @override
+    def in_page(self, rows: Select[Any]) -> Select[Any]:
+        """The first `n` of rows, or fewer: none behind those whose payloads are `PAGE_BYTES`.
+
+        The server's end of it, as the driver has all of a result in memory. It knows the sizes
+        without reading large payloads.
+        """
+        size = func.octet_length(M.payload)
+        before = func.sum(size).over(order_by=M.ordinal, rows=(None, 0)) - size
+        page = rows.add_columns(before.label("before")).order_by(M.ordinal).limit(_p("n"))
+        held = page.subquery("page")
+        columns = [held.c[str(column.key)] for column in rows.selected_columns]
+        return (
+            select(*columns)
+            .where(held.c.before <= literal_column(str(PAGE_BYTES)))
+            .order_by(held.c.ordinal)
+        )
 
     def _upserted(self) -> Any:
         return self.upsert(self._inserted())

@@ -7,11 +7,13 @@ from typing import Any
 
 from chatstore import clock, errors
 from chatstore.arguments import ABSENT, Expected
-from chatstore.records import Conversation
-from chatstore.sql.clauses import EVERYTHING
+from chatstore.records import Conversation, Row
+from chatstore.sql.clauses import EVERYTHING, PAGE_BYTES
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.models import GAP
 from chatstore.sql.statements import Statements
+
+_PAYLOAD = Row._fields.index("payload")
 
 
 class Raced(Exception):  # noqa: N818
@@ -66,6 +68,21 @@ class Turn:
     def rows(self, statement: str, **parameters: Any) -> list[Any]:
         """All rows of a statement."""
         return self.conn.execute(statement, parameters).fetchall()
+
+    def page(self, statement: str, n: int, **parameters: Any) -> tuple[list[Any], bool]:
+        """The first of at most `n` messages, and whether there may be more.
+
+        They are fewer if they are long, so that a page takes about as much memory as any other.
+        """
+        rows, size = [], 0
+        cursor = self.conn.execute(statement, {"n": n, **parameters})
+        for row in cursor:
+            rows.append(row)
+            size += len(row[_PAYLOAD])
+            if size > PAGE_BYTES:
+                break
+        cursor.close()
+        return rows, len(rows) == n or size > PAGE_BYTES
 
     def row(self, statement: str, **parameters: Any) -> Any:
         """The first row of a statement, or `None`."""
