@@ -181,12 +181,11 @@ class PostgresDatabase(Database):
     @contextlib.contextmanager
     def inspecting(self) -> "Iterator[sa.Connection]":
         """Yields an SQLAlchemy connection in a transaction that may only read."""
-        with self._alchemy() as connection:
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        with self._alchemy(read_only=True) as connection:
             yield connection
 
     @contextlib.contextmanager
-    def _alchemy(self) -> "Iterator[sa.Connection]":
+    def _alchemy(self, *, read_only: bool = False) -> "Iterator[sa.Connection]":
         if self._closed:
             raise faults.closed(self.name)
         from chatstore.sql.engine.alchemy import postgres_transaction
@@ -194,6 +193,8 @@ class PostgresDatabase(Database):
         try:
             with contextlib.closing(self._server.connect()) as conn:
                 conn.autocommit = False
+                # In BEGIN: SET TRANSACTION would mark the session as one with a setting of its own.
+                conn.read_only = read_only or None
                 with postgres_transaction(conn, self._server.translate) as connection:
                     yield connection
         except self._server.driver.Error as error:
