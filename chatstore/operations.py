@@ -145,9 +145,10 @@ class Read(Operation[list[Row]]):
 
 @dataclass(slots=True)
 class ReadAfter(Operation[list[Row]]):
-    """The first `limit` rows behind a row (`None`: from the oldest on), wherever it is by now.
+    """The first rows behind a row (`None`: from the oldest on), wherever it is by now.
 
-    A row that is gone still marks its place by its ordinal.
+    They are at most `limit`, and fewer if they are large; none only if there is none. A row that is
+    gone still marks its place by its ordinal.
     """
 
     key: str

@@ -54,9 +54,9 @@ class _Late(SQLChatStore):
 class AsyncSQLChatStore(AsyncChatStore):
     """`SQLChatStore` for callers that await. Tasks, and event loops, share one.
 
-    An operation runs whole in a worker thread; those that write at once share a commit. A write
-    that is cancelled is settled before the cancellation arrives. The database is opened by
-    `async with`, or by the first call.
+    An operation runs whole in a worker thread; those that write to SQLite at once share a commit,
+    and appends to PostgreSQL wait for it in one thread. A write that is cancelled is settled before
+    the cancellation arrives. The database is opened by `async with`, or by the first call.
 
     Args:
         url: As in `SQLChatStore`.

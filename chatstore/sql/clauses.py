@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import and_, bindparam, literal_column, or_
+from sqlalchemy import Select, and_, bindparam, literal_column, or_
 from sqlalchemy.sql import ColumnElement
 
 from chatstore.records import Row
@@ -18,6 +18,9 @@ ROW = [M.conversation_id, M.ordinal, M.serial, *CONTENT]
 
 EVERYTHING = 1 << 62
 """A limit that limits nothing, in both dialects; also above every ordinal and every time."""
+
+PAGE_BYTES = 4 << 20
+"""A page ends with the message that makes its payloads more than this, be it as short as it may."""
 
 ZERO: ColumnElement[Any] = literal_column("0")
 ONE: ColumnElement[Any] = literal_column("1")
@@ -55,3 +58,17 @@ def between() -> ColumnElement[bool]:
 def here() -> ColumnElement[bool]:
     """The messages of a conversation."""
     return M.conversation_id == bindparam("conversation_id")
+
+
+def up(rows: Select[Any], limit: Any = None, skip: Any = ZERO) -> Select[Any]:
+    """The first `n` messages of some."""
+    return rows.order_by(M.ordinal).limit(bindparam("n") if limit is None else limit).offset(skip)
+
+
+def down(rows: Select[Any], limit: Any = None, skip: Any = ZERO) -> Select[Any]:
+    """The last `n`, from the last on."""
+    return (
+        rows.order_by(M.ordinal.desc())
+        .limit(bindparam("n") if limit is None else limit)
+        .offset(skip)
+    )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Select,
     Subquery,
     and_,
     cast,
@@ -25,10 +26,11 @@ from sqlalchemy import (
 )
 from sqlalchemy import bindparam as _p
 from sqlalchemy.sql import ClauseElement
+from typing_extensions import override
 
 from chatstore.records import Draft
 from chatstore.sql.append_statements import at_revision
-from chatstore.sql.clauses import FIRST
+from chatstore.sql.clauses import FIRST, PAGE_BYTES
 from chatstore.sql.models import GAP, Conversation, Message, State
 from chatstore.sql.state_statements import SAID
 from chatstore.sql.statements import Statements
@@ -76,6 +78,24 @@ class PostgresStatements(Statements):
             messages = _many() if many else _one()
             self._writes[to, many] = self.compile(_written(talk, messages, keep))
         return self._writes[to, many]
+
+    @override
+    def in_page(self, rows: Select[Any]) -> Select[Any]:
+        """The first `n` of rows, or fewer: none behind those whose payloads are `PAGE_BYTES`.
+
+        The server's end of it, as the driver has all of a result in memory. It knows the sizes
+        without reading large payloads.
+        """
+        size = func.octet_length(M.payload)
+        before = func.sum(size).over(order_by=M.ordinal, rows=(None, 0)) - size
+        page = rows.add_columns(before.label("before")).order_by(M.ordinal).limit(_p("n"))
+        held = page.subquery("page")
+        columns = [held.c[str(column.key)] for column in rows.selected_columns]
+        return (
+            select(*columns)
+            .where(held.c.before <= literal_column(str(PAGE_BYTES)))
+            .order_by(held.c.ordinal)
+        )
 
     def _upserted(self) -> Any:
         return self.upsert(self._inserted())

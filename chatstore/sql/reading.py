@@ -75,24 +75,18 @@ def read_after(turn: Turn, op: ops.ReadAfter) -> list[Row]:
         held = turn.find(op.key)
         if held is None:
             return []
-        return _rows(
-            turn.rows(
-                turn.sql.from_ordinal,
-                conversation_id=held.conversation_id,
-                ordinal=_LOWEST,
-                n=op.limit,
-            )
-        )
-    return _rows(
-        turn.rows(
+        here = held.conversation_id
+        rows, _ = turn.page(turn.sql.page, op.limit, conversation_id=here, ordinal=_LOWEST)
+    else:
+        rows, _ = turn.page(
             turn.sql.after,
+            op.limit,
             conversation_id=op.after.conversation,
             serial=op.after.serial,
             ordinal=op.after.ordinal,
-            n=op.limit,
             **turn.named(op.key),
         )
-    )
+    return _rows(rows)
 
 
 def count(turn: Turn, op: ops.Count) -> int:

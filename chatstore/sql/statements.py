@@ -33,10 +33,12 @@ from chatstore.sql.clauses import (
     C,
     M,
     between,
+    down,
     here,
     live,
     mine,
     named,
+    up,
 )
 from chatstore.sql.compiled import sql as _sql
 from chatstore.sql.models import GAP
@@ -63,12 +65,8 @@ def _among() -> Any:
     return M.ordinal.between(_p("first"), _p("last"))
 
 
-def _up(rows: Select[Any], limit: Any = None, skip: Any = ZERO) -> Select[Any]:
-    return rows.order_by(M.ordinal).limit(_p("n") if limit is None else limit).offset(skip)
-
-
-def _down(rows: Select[Any], limit: Any = None, skip: Any = ZERO) -> Select[Any]:
-    return rows.order_by(M.ordinal.desc()).limit(_p("n") if limit is None else limit).offset(skip)
+def _from_ordinal() -> Select[Any]:
+    return select(*ROW).where(here(), M.ordinal >= _p("ordinal"))
 
 
 class Statements(AppendStatements, StateStatements):
@@ -77,27 +75,29 @@ class Statements(AppendStatements, StateStatements):
     # Reading by key
 
     all = _sql(lambda _: _by_key().order_by(M.ordinal))
-    last = _sql(lambda _: _down(_by_key()))
-    last_of_status = _sql(lambda _: _down(_by_key().where(M.archived == _p("archived"))))
+    last = _sql(lambda _: down(_by_key()))
+    last_of_status = _sql(lambda _: down(_by_key().where(M.archived == _p("archived"))))
 
     def _after(self) -> ClauseElement:
         # A row may have been renumbered since it was read: look where it was, else search it.
         row = select(M.ordinal).where(here(), M.serial == _p("serial"))
         there = row.where(M.ordinal == _p("ordinal")).scalar_subquery()
         place = func.coalesce(there, row.scalar_subquery(), _p("ordinal"))
-        return _up(_by_key().where(here(), M.ordinal > place))
+        return self.in_page(_by_key().where(here(), M.ordinal > place))
 
     after = _sql(_after)
 
+    def in_page(self, rows: Select[Any]) -> Select[Any]:
+        """The first `n` of rows; a reader may stop earlier."""
+        return up(rows)
+
     # Messages of a conversation whose id is known
 
-    from_ordinal = _sql(lambda _: _up(select(*ROW).where(here(), M.ordinal >= _p("ordinal"))))
-    from_end = _sql(lambda _: _down(select(*ROW).where(here()), skip=_p("skip")))
+    from_ordinal = _sql(lambda _: up(_from_ordinal()))
+    page = _sql(lambda self: self.in_page(_from_ordinal()))
+    from_end = _sql(lambda _: down(select(*ROW).where(here()), skip=_p("skip")))
     slice_of_status = _sql(
-        lambda _: _up(
-            select(*ROW).where(here(), M.archived == _p("archived"), M.ordinal >= _p("ordinal")),
-            skip=_p("skip"),
-        )
+        lambda _: up(_from_ordinal().where(M.archived == _p("archived")), skip=_p("skip"))
     )
     at_ordinal = _sql(lambda _: select(*ROW).where(here(), M.ordinal == _p("ordinal")))
     by_id = _sql(lambda _: select(M.ordinal, M.format, M.payload).where(here(), M.id == _p("id")))
@@ -129,7 +129,7 @@ class Statements(AppendStatements, StateStatements):
 
     def _copy_messages(self) -> ClauseElement:
         place = func.row_number().over(order_by=M.ordinal).label("place")
-        old = _up(select(*CONTENT, place).where(here())).subquery()
+        old = up(select(*CONTENT, place).where(here())).subquery()
         content = [old.c[column.key] for column in CONTENT]
         ordinal = (old.c.place - ONE) * literal_column(str(GAP))
         new = select(_p("to_id"), ordinal, old.c.place, *content)
@@ -139,16 +139,16 @@ class Statements(AppendStatements, StateStatements):
 
     # Places: from idx to ordinal, and room between two; see `places`
 
-    ordinal_from_start = _sql(lambda _: _up(select(M.ordinal).where(here()), ONE, _p("skip")))
-    ordinal_from_end = _sql(lambda _: _down(select(M.ordinal).where(here()), ONE, _p("skip")))
+    ordinal_from_start = _sql(lambda _: up(select(M.ordinal).where(here()), ONE, _p("skip")))
+    ordinal_from_end = _sql(lambda _: down(select(M.ordinal).where(here()), ONE, _p("skip")))
     ordinals_up = _sql(
-        lambda _: _up(
+        lambda _: up(
             select(M.ordinal).where(here(), M.ordinal >= _p("low"), M.ordinal < _p("high")),
             skip=_p("skip"),
         )
     )
     ordinals_down = _sql(
-        lambda _: _down(
+        lambda _: down(
             select(M.ordinal).where(here(), M.ordinal >= _p("low"), M.ordinal < _p("high"))
         )
     )

@@ -146,26 +146,22 @@ class SQLChatStore(ChatStore):
     def _usual(self, operation: ops.Operation[T]) -> Callable[[Conn], T] | None:
         """The operation in fewer statements, which raises `Raced` if it takes more after all.
 
-        Where a statement is a round trip, it is a single one.
+        Where a statement is a round trip, it is a `Single`.
         """
-        kind, patience = type(operation), self._database.patience
-        if kind is ops.Append:
-            if patience is None or not at_once.fits(cast(ops.Append, operation)):
-                return None
-            write: Callable[..., Any] = at_once.append
-        elif kind is ops.WriteState:
-            op = cast(ops.WriteState, operation)
-            if not states.is_usual(op):
+        patience = self._database.patience
+        if isinstance(operation, ops.WriteState):
+            if not states.is_usual(operation):
                 return None
             if patience is None:
-                return lambda conn: cast(T, states.write_usual(self._turn(conn), op))
-            if not at_once.fits(op):
-                return None
-            write = at_once.write_state
-        else:
+                return lambda conn: cast(T, states.write_usual(self._turn(conn), operation))
+        if patience is None:
+            return None
+        kind = at_once.KINDS.get(type(operation))
+        if kind is None:
             return None
         sql = cast(PostgresStatements, self._statements)
-        return lambda conn: cast(T, write(self._turn(conn), sql, operation, patience))
+        work = kind(operation, sql, self._namespace, self._ttl, patience)
+        return work if work.fits else None
 
     def _write(
         self, work: Callable[[Conn], T], *, sure: bool = False, repeatable: bool = False

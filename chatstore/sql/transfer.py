@@ -1,13 +1,13 @@
 """Whole stores: out of a snapshot, and in, in one transaction."""
 
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from chatstore import arguments, clock, codec, errors
 from chatstore.records import Conversation, Draft, Row
 from chatstore.sql.appending import extend, unknown
-from chatstore.sql.clauses import EVERYTHING
+from chatstore.sql.clauses import EVERYTHING, PAGE_BYTES
 from chatstore.sql.models import GAP
 from chatstore.sql.reading import bounds
 from chatstore.sql.states_transfer import Taking, all_states, beside
@@ -15,7 +15,7 @@ from chatstore.sql.turn import Turn, conversation
 from chatstore.transfer import NEW, Accompanied, OnConflict, Snapshot, Stream, TransferReport
 
 PAGE = 1000
-"""Conversations, or messages, that are in memory at a time."""
+"""Conversations, or messages, that are in memory at a time; of long messages fewer."""
 
 
 def snapshot(turn: Turn) -> Snapshot:
@@ -58,15 +58,14 @@ def _with_messages(turn: Turn) -> Iterator[tuple[Conversation, Iterable[Row]]]:
 
 def rows_of(turn: Turn, conversation_id: int) -> Iterator[Row]:
     """The rows of a conversation, oldest first, read in pages."""
-    ordinal = -EVERYTHING
-    while True:
-        page = turn.rows(
-            turn.sql.from_ordinal, conversation_id=conversation_id, ordinal=ordinal, n=PAGE
+    ordinal, more = -EVERYTHING, True
+    while more:
+        page, more = turn.page(
+            turn.sql.page, PAGE, conversation_id=conversation_id, ordinal=ordinal
         )
+        if page:
+            ordinal = page[-1][1] + 1
         yield from map(Row._make, page)
-        if len(page) < PAGE:
-            return
-        ordinal = page[-1][1] + 1
 
 
 def restore(turn: Turn, stream: Stream, on_conflict: OnConflict) -> TransferReport:
@@ -75,7 +74,7 @@ def restore(turn: Turn, stream: Stream, on_conflict: OnConflict) -> TransferRepo
     later, taking = _Later(turn), Taking(turn)
     for told, drafts in stream:
         rest = iter(drafts)
-        first = list(islice(rest, PAGE))
+        first = _taken(rest)
         state = told if isinstance(told, Accompanied) else None
         if taking.is_alone(told.key):
             if on_conflict == "skip":
@@ -94,10 +93,12 @@ def restore(turn: Turn, stream: Stream, on_conflict: OnConflict) -> TransferRepo
                 skipped += bool(first)
                 continue
             if held is not None and on_conflict == "append":
-                new = unknown(turn, told.key, held, chain(first, rest))
-                extend(turn, held, new)
-                messages += len(new)
                 stored += bool(first)
+                while first:
+                    new = unknown(turn, told.key, held, first)
+                    extend(turn, held, new)
+                    messages += len(new)
+                    first = _taken(rest)
                 continue
             if held is not None:
                 turn.remove(held.conversation_id)
@@ -111,40 +112,62 @@ def restore(turn: Turn, stream: Stream, on_conflict: OnConflict) -> TransferRepo
     return TransferReport(stored, messages, skipped)
 
 
+def _taken(rest: Iterator[Draft]) -> list[Draft]:
+    """As many as are to be in memory."""
+    drafts, size = [], 0
+    for draft in islice(rest, PAGE):
+        drafts.append(draft)
+        size += len(draft.payload)
+        if size > PAGE_BYTES:
+            break
+    return drafts
+
+
 class _Later:
     """Rows that are stored together: to a server, most conversations are less than a message."""
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._rows: list[tuple[Any, ...]] = []
+        self._size = 0
 
-    def add(self, here: int, before: int, drafts: Iterable[Draft]) -> None:
+    def add(self, here: int, before: int, drafts: Sequence[Draft]) -> None:
         """Messages of a new conversation that has so many before them."""
         self._rows += [
             (here, place * GAP, place + 1, *draft) for place, draft in enumerate(drafts, before)
         ]
-        if len(self._rows) >= PAGE:
+        self._size += sum(len(draft.payload) for draft in drafts)
+        if len(self._rows) >= PAGE or self._size > PAGE_BYTES:
             self.store()
 
     def store(self) -> None:
         """Store what is there."""
         self._turn.many(self._turn.sql.add_message, self._rows)
-        self._rows = []
+        self._rows, self._size = [], 0
 
 
 def _fill(
     turn: Turn, key: str, here: int, first: list[Draft], rest: Iterator[Draft], later: _Later
 ) -> int:
     """Store the messages of a new conversation, whose row knows of the first ones; how many."""
-    seen: dict[str, tuple[str, str]] = {}
+    ids: set[str] = set()
     count = archived = 0
     chunk = first
     while chunk:
+        named = {draft.id for draft in chunk if draft.id is not None}
+        seen: dict[str, tuple[str, str]] = {}
+        if repeated := ids & named:
+            # Where they are by now: all messages with ids may be too much to be in memory.
+            later.store()
+            for id in repeated:
+                row = turn.row(turn.sql.by_id, conversation_id=here, id=id)
+                seen[id] = row[1], row[2]
+        ids |= named
         new = unknown(turn, key, None, chunk, seen)
         later.add(here, count, new)
         count += len(new)
         archived += _archived(new)
-        chunk = list(islice(rest, PAGE))
+        chunk = _taken(rest)
     if count != len(first):  # only of a long one, or one with a message twice
         turn.run(
             turn.sql.settle,

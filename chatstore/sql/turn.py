@@ -7,8 +7,8 @@ from typing import Any
 
 from chatstore import clock, errors
 from chatstore.arguments import ABSENT, Expected
-from chatstore.records import Conversation
-from chatstore.sql.clauses import EVERYTHING
+from chatstore.records import Conversation, Row
+from chatstore.sql.clauses import EVERYTHING, PAGE_BYTES
 from chatstore.sql.engine.conn import Conn, lenient
 from chatstore.sql.engine.faults import is_bad_text
 from chatstore.sql.models import GAP
@@ -16,6 +16,7 @@ from chatstore.sql.statements import Statements
 
 _MOST_INTEGER = (1 << 63) - 1
 _LONGEST_TOKEN = 40
+_PAYLOAD = Row._fields.index("payload")
 
 
 class Raced(Exception):  # noqa: N818
@@ -90,6 +91,21 @@ class Turn:
                 raise
             with lenient(self.conn):
                 return self.conn.execute(statement, parameters).fetchall()
+
+    def page(self, statement: str, n: int, **parameters: Any) -> tuple[list[Any], bool]:
+        """The first of at most `n` messages, and whether there may be more.
+
+        They are fewer if they are long, so that a page takes about as much memory as any other.
+        """
+        rows, size = [], 0
+        cursor = self.conn.execute(statement, {"n": n, **parameters})
+        for row in cursor:
+            rows.append(row)
+            size += len(row[_PAYLOAD])
+            if size > PAGE_BYTES:
+                break
+        cursor.close()
+        return rows, len(rows) == n or size > PAGE_BYTES
 
     def row(self, statement: str, **parameters: Any) -> Any:
         """The first row of a statement, or `None`."""

@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
 from chatstore import ChatMessage, SimpleChatStore, SQLChatStore
 from chatstore.sql import upkeep
+from chatstore.sql.clauses import PAGE_BYTES
+from chatstore.sql.models import GAP
+from chatstore.sql.statements import statements
 from chatstore.sql.transfer import PAGE
 from chatstore.sql.turn import Turn
 from tests.postgres.support import contradictions, query, stored
@@ -28,7 +32,7 @@ def test_an_export_sees_one_state(
     for n in range(40):
         store.add_messages(f"k{n:02}", [ChatMessage(f"{n}:{part}") for part in "abc"])
     before = stored(postgres_url)
-    rows = Turn.rows
+    rows, page = Turn.rows, Turn.page
     with SQLChatStore(postgres_url) as other:
         works: list[Callable[[], object]] = [
             lambda: other.add_message("k00", ChatMessage("late")),
@@ -43,11 +47,21 @@ def test_an_export_sees_one_state(
         def interrupted(turn: Turn, statement: str, **parameters: Any) -> list[Any]:
             """Others write between two statements of the export."""
             found = rows(turn, statement, **parameters)
+            others_write(turn)
+            return found
+
+        def interrupted_page(
+            turn: Turn, statement: str, n: int, **parameters: Any
+        ) -> tuple[list[Any], bool]:
+            found = page(turn, statement, n, **parameters)
+            others_write(turn)
+            return found
+
+        def others_write(turn: Turn) -> None:
             if turn.conn is exporting[0]:
                 for work in pending:
                     work()
                     break
-            return found
 
         exporting: list[Any] = []
         snapshot = store._database.snapshot
@@ -59,6 +73,7 @@ def test_an_export_sees_one_state(
                 yield conn
 
         monkeypatch.setattr(Turn, "rows", interrupted)
+        monkeypatch.setattr(Turn, "page", interrupted_page)
         monkeypatch.setattr(store._database, "snapshot", noted)
         file = io.StringIO()
         store.export_json(file, format="jsonl")
@@ -88,19 +103,45 @@ def test_an_export_holds_few_rows(
         "1 FROM chatstore_conversation WHERE key <> 'long'",
     )
     sizes: list[int] = []
-    rows = Turn.rows
+    rows, page = Turn.rows, Turn.page
 
     def counted(turn: Turn, statement: str, **parameters: Any) -> list[Any]:
         found = rows(turn, statement, **parameters)
         sizes.append(len(found))
         return found
 
+    def counted_page(
+        turn: Turn, statement: str, n: int, **parameters: Any
+    ) -> tuple[list[Any], bool]:
+        found, more = page(turn, statement, n, **parameters)
+        sizes.append(len(found))
+        return found, more
+
     monkeypatch.setattr(Turn, "rows", counted)
+    monkeypatch.setattr(Turn, "page", counted_page)
     file = io.StringIO()
     report = store.export_json(file, format="jsonl")
     assert (report.conversations, report.messages) == (1201, 5700)
     assert max(sizes) == PAGE
     assert sum(sizes) == 1201 + 5700
+
+
+@pytest.mark.parametrize("size", [PAGE_BYTES // 3 - 2000, PAGE_BYTES * 2])
+def test_the_server_ends_a_page(postgres_url: str, store: SQLChatStore, size: int) -> None:
+    """The driver has in memory whatever it is sent, seen by Python or not."""
+    store.add_messages("k", [ChatMessage("short")] * 10)
+    for _ in range(6):
+        store.add_message("k", ChatMessage("x" * size))
+    sql = statements("postgresql")
+    ((here,),) = query(postgres_url, "SELECT id FROM chatstore_conversation")
+    place = {"conversation_id": here, "serial": 1, "ordinal": 0, "n": 1000}
+    named = {"namespace": "", "key": "k", "now": 1}
+    with psycopg.connect(postgres_url) as conn:
+        page = conn.execute(sql.page.encode(), place).fetchall()
+        after = conn.execute(sql.after.encode(), place | named).fetchall()
+        last = conn.execute(sql.page.encode(), place | {"ordinal": 15 * GAP}).fetchall()
+    large = PAGE_BYTES // size + 1
+    assert [len(rows) for rows in (page, after, last)] == [10 + large, 9 + large, 1]
 
 
 def test_a_purge_goes_in_batches(

@@ -79,6 +79,7 @@ def parameters(conn: psycopg.Connection[Any], **more: Any) -> dict[str, Any]:
         ("after", {MESSAGES, KEYS}),
         ("last_of_status", {MESSAGES, KEYS}),
         ("from_ordinal", {MESSAGES}),
+        ("page", {MESSAGES}),
         ("from_end", {MESSAGES}),
         ("at_ordinal", {MESSAGES}),
         ("by_id", {IDS}),
@@ -123,7 +124,7 @@ def test_a_first_page_reads_no_more_than_it_shows(
     assert removed < 50, rows  # the expired among them
 
 
-@pytest.mark.parametrize("name", ["last", "from_ordinal", "after", "keys", "recent"])
+@pytest.mark.parametrize("name", ["last", "from_ordinal", "page", "after", "keys", "recent"])
 def test_it_is_planned_alike_without_the_values(conn: psycopg.Connection[Any], name: str) -> None:
     # As a prepared statement may be: for a conversation of average length, and any window.
     text = getattr(statements("postgresql"), name)

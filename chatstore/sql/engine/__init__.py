@@ -129,6 +129,10 @@ class Database(ABC):
             if not op.queued:
                 return
             op.queued = False
+        self._carry_out(op, call)
+
+    def _carry_out(self, op: Op, call: Callable[[], Any]) -> None:
+        """Runs the call, and tells the task how it ended."""
         try:
             op.value = call()
         except BaseException as error:  # noqa: BLE001

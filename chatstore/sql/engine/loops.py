@@ -127,6 +127,11 @@ class Workers:
         self._threads: set[threading.Thread] = set()
         self._stopping = False
 
+    def busy(self) -> int:
+        """How many jobs have not ended."""
+        with self.mutex:
+            return len(self._threads) - len(self._idle) + len(self._jobs)
+
     def submit(self, job: Callable[[], None]) -> None:
         """Has it run as soon as a thread is free. The job must not raise."""
         with self.mutex:

@@ -27,6 +27,8 @@ class Op:
     error: BaseException | None = None
     # Nothing but the database can fail it.
     sure = False
+    # Running it again does no harm, even if it has been stored.
+    repeatable = False
     # In the queue now, or taken from it by a leader.
     queued = False
     # The verdict cannot change any more; then: it was told; then: the event loop knows.

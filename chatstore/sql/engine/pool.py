@@ -40,7 +40,7 @@ class Pool(Generic[C]):
 
     def __init__(self, connect: Callable[[], C], limit: int, patience: float, name: str) -> None:
         self._connect = connect
-        self._limit = limit
+        self.limit = limit
         self._patience = patience
         self._name = name
         self.reset()
@@ -56,6 +56,37 @@ class Pool(Generic[C]):
         self._refusal: Callable[[], ChatStoreError] | None = None
         self._frozen = False
 
+    def spare(self) -> C | None:
+        """A free connection, unless somebody waits for it."""
+        with self.mutex:
+            if self._refusal is not None:
+                raise self._refusal()
+            if not self.free or self._waiting:
+                return None
+            conn = self.free[-1]
+            del self.free[-1]
+            return conn
+
+    def is_wanted(self) -> bool:
+        """Whether what is free is wanted by somebody, or to be closed."""
+        return self._waiting > 0 or self._frozen or self._refusal is not None
+
+    def reserve(self) -> bool:
+        """Whether one more may be opened; if so, `open` it or `release` it."""
+        with self.mutex:
+            return self._reserve()
+
+    def release(self) -> None:
+        """Opens nothing for what was reserved."""
+        with self.mutex:
+            self._opening -= 1
+
+    def _reserve(self) -> bool:
+        if self._frozen or len(self._open) + self._opening >= self.limit:
+            return False
+        self._opening += 1
+        return True
+
     def take(self) -> C:
         """The slow way: opens a connection, or waits for one."""
         deadline = time.monotonic() + self._patience
@@ -67,12 +98,11 @@ class Pool(Generic[C]):
                     conn = self.free[-1]
                     del self.free[-1]
                     return conn
-                if not self._frozen and len(self._open) + self._opening < self._limit:
-                    self._opening += 1
+                if self._reserve():
                     break
                 if time.monotonic() >= deadline:
                     message = (
-                        f"{self._name}: all {self._limit} connections were busy for "
+                        f"{self._name}: all {self.limit} connections were busy for "
                         f"{self._patience:g} seconds. Repeat the call, or hold them shorter."
                     )
                     raise StoreBusyError(message)
@@ -82,6 +112,10 @@ class Pool(Generic[C]):
                     self._returned.wait(0.02)
                 finally:
                     self._waiting -= 1
+        return self.open()
+
+    def open(self) -> C:
+        """The connection that was reserved."""
         try:
             conn = self._connect()
             with self.mutex:

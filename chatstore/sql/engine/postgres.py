@@ -9,11 +9,11 @@ no two connections give the same name to one; and they are given up at the first
 
 import contextlib
 import secrets
-import select
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chatstore.sql.engine import faults
+from chatstore.sql.engine.poll import READ, Poll
 from chatstore.sql.engine.target import borrowed, url_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _DRIVERS = frozenset({"", "psycopg"})
 _PREPARE_AFTER = 5
 _CONNECT_SECONDS = 10
-_IDLE = 0  # libpq's PQTRANS_IDLE, which a connection that is closed or broken has not
+IDLE = 0  # libpq's PQTRANS_IDLE, which a connection that is closed or broken has not
 
 
 class Server:
@@ -94,21 +94,18 @@ def is_usable(conn: "psycopg.Connection[Any]") -> bool:
     """
     if conn.closed:
         return False
-    fd = conn.fileno()
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        return not poll.poll(0)
-    return not select.select([fd], [], [], 0)[0]
+    poll = Poll()
+    poll.register(conn.fileno(), READ)
+    return not poll.wait(0)
 
 
 def tidy(conn: "psycopg.Connection[Any]") -> bool:
     """Rolls back what is left of a transaction; whether the connection can be used again."""
-    if conn.pgconn.transaction_status == _IDLE:
+    if conn.pgconn.transaction_status == IDLE:
         return True
     with contextlib.suppress(Exception):
         conn.rollback()
-        return conn.pgconn.transaction_status == _IDLE
+        return conn.pgconn.transaction_status == IDLE
     return False
 
 

@@ -6,7 +6,6 @@ together. What is bounded is the number of connections.
 """
 
 import contextlib
-import random
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -15,11 +14,15 @@ from typing_extensions import override
 
 from chatstore.errors import StoreReadOnlyError
 from chatstore.sql.engine import Database, faults
+from chatstore.sql.engine.calls import Attempt, Calls
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.engine.fork import DRAIN_SECONDS, protect, taint
-from chatstore.sql.engine.loops import settle
+from chatstore.sql.engine.lane import MOST_BYTES, Lane
+from chatstore.sql.engine.loops import Workers, settle
+from chatstore.sql.engine.op import Op
 from chatstore.sql.engine.pool import Pool
-from chatstore.sql.engine.postgres import Server, is_usable, tidy
+from chatstore.sql.engine.postgres import Server
+from chatstore.sql.engine.single import Single
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,24 +30,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONNECTIONS = 10
-_CONFLICTS = 5
+CONNECTIONS = 15
+"""As many as SQLAlchemy's own pool opens, if it is left as it is."""
+
+THREADS = 10
+"""Fewer, so that tasks' long work leaves connections to their appends."""
+
 _LONGEST = (1 << 31) - 1  # milliseconds; the server's own limit
-_RESTART_SECONDS = 5.0
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-
-
-class _Attempt:
-    """How far a call got, which decides whether it may be repeated.
-
-    `committing`: whether it may have been stored, and must not be twice.
-    """
-
-    __slots__ = ("committing", "conflicts")
-
-    def __init__(self, conflicts: int) -> None:
-        self.committing = False
-        self.conflicts = conflicts
 
 
 class PostgresDatabase(Database):
@@ -53,7 +46,7 @@ class PostgresDatabase(Database):
     dialect = "postgresql"
 
     def __init__(self, server: Server, *, lock_timeout: float, read_only: bool) -> None:
-        super().__init__(CONNECTIONS)
+        super().__init__(THREADS)
         self.name = server.name
         self._server = server
         self._read_only = read_only
@@ -65,12 +58,24 @@ class PostgresDatabase(Database):
         self._pool: Pool[psycopg.Connection[Any]] = Pool(
             server.connect, CONNECTIONS, lock_timeout, server.name
         )
+        self._calls = Calls(server, self._pool)
         self._closed = False
+        self._open_lane()
         protect(self)
+
+    def _open_lane(self) -> None:
+        self._helpers = Workers(CONNECTIONS)
+        self._lane = Lane(
+            self._pool,
+            self._server,
+            self._workers.mutex,
+            pass_on=self._help,
+            has_help=lambda: self._helpers.busy() < CONNECTIONS,
+        )
 
     @override
     def read(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
-        def call(conn: "psycopg.Connection[Any]", _attempt: _Attempt) -> T:
+        def call(conn: "psycopg.Connection[Any]", _attempt: Attempt) -> T:
             if not snapshot:
                 return work(cast(Conn, conn))
             conn.execute(_SNAPSHOT, prepare=False)
@@ -78,14 +83,14 @@ class PostgresDatabase(Database):
             conn.execute("COMMIT", prepare=False)
             return value
 
-        return self._run(call)
+        return self._calls.run(call)
 
     @override
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Conn]:
         conn = None
         try:
-            conn = self._take()
+            conn = self._calls.take()
             conn.execute(_SNAPSHOT, prepare=False)
             yield cast(Conn, conn)
         except Exception as error:
@@ -95,7 +100,7 @@ class PostgresDatabase(Database):
             raise ours from None
         finally:
             if conn is not None:
-                self._put_back(conn)
+                self._calls.put_back(conn)
 
     @override
     def write(
@@ -107,8 +112,12 @@ class PostgresDatabase(Database):
         repeatable: bool = False,
     ) -> T:
         self._refuse_read_only()
+        return self._calls.run(self._writing(work, single=single, repeatable=repeatable))
 
-        def call(conn: "psycopg.Connection[Any]", attempt: _Attempt) -> T:
+    def _writing(
+        self, work: Callable[[Conn], T], *, single: bool, repeatable: bool
+    ) -> "Callable[[psycopg.Connection[Any], Attempt], T]":
+        def call(conn: "psycopg.Connection[Any]", attempt: Attempt) -> T:
             # After a conflict in a transaction that says its isolation level, as the server's
             # default may be one in which a busy conversation has nothing but conflicts.
             if single and not attempt.conflicts:
@@ -123,7 +132,7 @@ class PostgresDatabase(Database):
                 raise faults.rolled_back(self.name)
             return value
 
-        return self._run(call)
+        return call
 
     @override
     async def awrite(
@@ -135,8 +144,28 @@ class PostgresDatabase(Database):
         repeatable: bool = False,
     ) -> T:
         op = self._op(work)
-        self._submit(op, lambda: self.write(work, single=single, repeatable=repeatable))
+        if isinstance(work, Single) and work.weight <= MOST_BYTES:
+            self._refuse_read_only()
+            op.repeatable = repeatable
+            self._lane.submit(op)
+        else:
+            self._submit(op, lambda: self.write(work, single=single, repeatable=repeatable))
         return cast(T, await settle(op, self._withdraw))
+
+    def _help(self, op: Op, error: Exception | None, sent: bool) -> None:
+        """Goes on with what the lane did not end, in a thread that may block."""
+
+        def met() -> "psycopg.Connection[Any]":
+            raise cast(Exception, error)
+
+        call = self._writing(op.work, single=True, repeatable=op.repeatable)
+        first = self._calls.open if error is None else met
+        doubt = sent and not op.repeatable
+        self._helpers.submit(
+            lambda: self._carry_out(
+                op, lambda: self._calls.run(call, first=first, committing=doubt)
+            )
+        )
 
     @override
     @contextlib.contextmanager
@@ -152,12 +181,11 @@ class PostgresDatabase(Database):
     @contextlib.contextmanager
     def inspecting(self) -> "Iterator[sa.Connection]":
         """Yields an SQLAlchemy connection in a transaction that may only read."""
-        with self._alchemy() as connection:
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        with self._alchemy(read_only=True) as connection:
             yield connection
 
     @contextlib.contextmanager
-    def _alchemy(self) -> "Iterator[sa.Connection]":
+    def _alchemy(self, *, read_only: bool = False) -> "Iterator[sa.Connection]":
         if self._closed:
             raise faults.closed(self.name)
         from chatstore.sql.engine.alchemy import postgres_transaction
@@ -165,9 +193,11 @@ class PostgresDatabase(Database):
         try:
             with contextlib.closing(self._server.connect()) as conn:
                 conn.autocommit = False
+                # In BEGIN: SET TRANSACTION would mark the session as one with a setting of its own.
+                conn.read_only = read_only or None
                 with postgres_transaction(conn, self._server.translate) as connection:
                     yield connection
-        except self._driver_error as error:
+        except self._server.driver.Error as error:
             raise self._server.translate(error) from None
 
     @override
@@ -179,6 +209,8 @@ class PostgresDatabase(Database):
     def close(self) -> None:
         self._closed = True
         self._pool.shut(lambda: faults.closed(self.name), time.monotonic() + DRAIN_SECONDS)
+        self._lane.stop()
+        self._helpers.stop()
         self._workers.stop()
 
     def freeze(self, deadline: float) -> bool:
@@ -194,7 +226,9 @@ class PostgresDatabase(Database):
         if not clean:
             taint(None, self._pool.inherited())
         self._pool.reset()
+        self._lane.abandon()
         self.renew()
+        self._open_lane()
         if self._closed:
             self.close()
 
@@ -203,67 +237,3 @@ class PostgresDatabase(Database):
             raise StoreReadOnlyError(
                 f"{self.name}: it was opened for reading only. Open it without read_only to write."
             )
-
-    @property
-    def _driver_error(self) -> type[Exception]:
-        error: type[Exception] = self._server.driver.Error
-        return error
-
-    def _run(self, call: "Callable[[psycopg.Connection[Any], _Attempt], T]") -> T:
-        """Runs a call, again if the server or the network failed it and repeating is safe."""
-        tries = conflicts = 0
-        begun: float | None = None
-        while True:
-            attempt = _Attempt(conflicts)
-            conn = None
-            try:
-                conn = self._take()
-                return call(conn, attempt)
-            except self._driver_error as error:
-                begun = begun or time.monotonic()
-                tries += 1
-                conflicts += self._server.is_conflict(error)
-                if not self._may_repeat(error, attempt, tries, time.monotonic() - begun):
-                    lost = self._server.is_lost(error) and attempt.committing
-                    ours = faults.in_doubt(self.name) if lost else self._server.translate(error)
-                    raise ours from None
-            finally:
-                if conn is not None:
-                    self._put_back(conn)
-            time.sleep(random.uniform(0.5, 1.0) * min(0.5, 0.005 * 2**tries))  # noqa: S311
-
-    def _may_repeat(
-        self, error: BaseException, attempt: _Attempt, tries: int, seconds: float
-    ) -> bool:
-        server = self._server
-        if server.gives_up_preparing(error):
-            return tries <= CONNECTIONS
-        if server.is_conflict(error):
-            return attempt.conflicts < _CONFLICTS
-        return (
-            server.is_lost(error)
-            and server.answered
-            and not attempt.committing
-            and seconds < _RESTART_SECONDS
-        )
-
-    def _take(self) -> "psycopg.Connection[Any]":
-        pool = self._pool
-        while True:
-            conn = None
-            with pool.mutex:
-                if pool.free:
-                    conn = pool.free[-1]
-                    del pool.free[-1]
-            if conn is None:
-                conn = pool.take()
-            if is_usable(conn):
-                conn.prepare_threshold = self._server.prepare_after
-                return conn
-            pool.drop(conn)
-
-    def _put_back(self, conn: "psycopg.Connection[Any]") -> None:
-        if tidy(conn):
-            self._pool.give(conn)
-        else:
-            self._pool.drop(conn)
