@@ -150,6 +150,7 @@ class Held:
         gone = [self.rows[place] for place in places]
         for place in reversed(places):
             del self.rows[place]
+        self.known = None
         return gone
 
     def archive(self, n: int) -> list[Row]:

@@ -1,9 +1,9 @@
 """A turn at the database: a connection in a transaction, and what every operation needs of it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from chatstore import clock, errors
 from chatstore.arguments import ABSENT, Expected
@@ -13,6 +13,8 @@ from chatstore.sql.engine.conn import Conn, lenient
 from chatstore.sql.engine.faults import is_bad_text
 from chatstore.sql.models import GAP
 from chatstore.sql.statements import Statements
+
+T = TypeVar("T")
 
 _MOST_INTEGER = (1 << 63) - 1
 _LONGEST_TOKEN = 40
@@ -84,38 +86,39 @@ class Turn:
 
     def rows(self, statement: str, **parameters: Any) -> list[Any]:
         """All rows of a statement that selects."""
-        try:
-            return self.conn.execute(statement, parameters).fetchall()
-        except Exception as error:
-            if not is_bad_text(error):
-                raise
-            with lenient(self.conn):
-                return self.conn.execute(statement, parameters).fetchall()
+        return self._as_is(lambda: self.conn.execute(statement, parameters).fetchall())
+
+    def row(self, statement: str, **parameters: Any) -> Any:
+        """The first row of a statement, or `None`."""
+        return self._as_is(lambda: self.conn.execute(statement, parameters).fetchone())
 
     def page(self, statement: str, n: int, **parameters: Any) -> tuple[list[Any], bool]:
         """The first of at most `n` messages, and whether there may be more.
 
         They are fewer if they are long, so that a page takes about as much memory as any other.
         """
+        return self._as_is(lambda: self._page(statement, {"n": n, **parameters}))
+
+    def _page(self, statement: str, parameters: dict[str, Any]) -> tuple[list[Any], bool]:
         rows, size = [], 0
-        cursor = self.conn.execute(statement, {"n": n, **parameters})
+        cursor = self.conn.execute(statement, parameters)
         for row in cursor:
             rows.append(row)
-            size += len(row[_PAYLOAD])
+            size += len(str(row[_PAYLOAD]))
             if size > PAGE_BYTES:
                 break
         cursor.close()
-        return rows, len(rows) == n or size > PAGE_BYTES
+        return rows, len(rows) == parameters["n"] or size > PAGE_BYTES
 
-    def row(self, statement: str, **parameters: Any) -> Any:
-        """The first row of a statement, or `None`."""
+    def _as_is(self, ask: Callable[[], T]) -> T:
+        """What it asks for; text that is none, being damaged, as bytes."""
         try:
-            return self.conn.execute(statement, parameters).fetchone()
+            return ask()
         except Exception as error:
             if not is_bad_text(error):
                 raise
             with lenient(self.conn):
-                return self.conn.execute(statement, parameters).fetchone()
+                return ask()
 
     def run(self, statement: str, **parameters: Any) -> None:
         """Run a statement that results in nothing."""
