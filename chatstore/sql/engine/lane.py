@@ -69,11 +69,12 @@ class Lane:
         self._stopped = False
 
     def submit(self, op: Op) -> None:
-        """Has it carried out as soon as there is a connection for it."""
+        """From a task: has it carried out as soon as there is a connection for it."""
         op.queued = True
         self._queue.append(op)
-        if not self._roused:
-            self._rouse()
+        if not self._roused and op.mail is not None:
+            # Not amidst the turn of the loop, for whose interpreter the thread would ask at once.
+            op.mail.call_soon(self._rouse)
 
     def stop(self) -> None:
         """Ends the thread, once all that was submitted has ended."""
