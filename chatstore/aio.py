@@ -7,9 +7,9 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import IO, Any, NoReturn, Self, TypeVar
 
-from chatstore import arguments, codec, operations, requests
+from chatstore import arguments, codec, errors, operations, requests
 from chatstore.arguments import Expected
 from chatstore.messages import ChatMessage, Message
 from chatstore.records import CheckReport, Conversation, Record, Row, Status
@@ -631,6 +631,9 @@ class AsyncChatStore(ABC):
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise errors.not_copied(self)
 
     async def _encoded(
         self,

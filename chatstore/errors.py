@@ -86,6 +86,14 @@ def closed() -> StoreClosedError:
     return StoreClosedError("the store is closed; open another, or close it later")
 
 
+def not_copied(store: object) -> TypeError:
+    """For a store that is copied or pickled, as what is sent to another process is."""
+    return TypeError(
+        f"a {type(store).__name__} is not copied or pickled: it holds files or connections; "
+        "give away its URL, and open that where it is needed"
+    )
+
+
 def conflict(key: str) -> ConflictError:
     """For an `expected_revision` that is not the conversation's."""
     return ConflictError(

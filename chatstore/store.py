@@ -5,9 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import IO, Any, NoReturn, Self, TypeVar
 
-from chatstore import arguments, codec, operations, requests
+from chatstore import arguments, codec, errors, operations, requests
 from chatstore.arguments import Expected
 from chatstore.messages import ChatMessage, Message
 from chatstore.records import CheckReport, Conversation, Record, Status
@@ -620,6 +620,9 @@ class ChatStore(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise errors.not_copied(self)
 
     # What a store is made of
 
