@@ -134,9 +134,9 @@ class GroupCommit:
     def leading_here(self) -> bool:
         """Whether this very thread leads or waits, knowing it or not: a signal may have come."""
         me, leader = threading.get_ident(), self._leader
-        ops = (leader, *self._queue, *self._alone)  # a copy, for a loop under the mutex is struck
-        led = leader is _Lead.CREW and self._crew_thread == me
-        return led or any(isinstance(op, Op) and op.thread == me for op in ops)
+        lead = self._crew_thread if leader is _Lead.CREW else getattr(leader, "thread", None)
+        # Copies: others go on changing the lines, and the mutex may be held beneath a signal.
+        return lead == me or me in [op.thread for op in [*self._queue, *self._alone]]
 
     def _nested(self) -> RuntimeError:
         return RuntimeError(f"{self._name}: a call inside a write would wait for itself.")
