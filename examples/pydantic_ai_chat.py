@@ -1,7 +1,7 @@
 """Pydantic AI with a conversation that goes on where it was: run it twice.
 
-OPENAI_API_KEY=… python examples/pydantic_ai_chat.py chat.db
-OPENAI_API_KEY=… python examples/pydantic_ai_chat.py redis://localhost:6379
+python examples/pydantic_ai_chat.py chat.db
+python examples/pydantic_ai_chat.py redis://localhost:6379
 """
 
 import asyncio
@@ -15,8 +15,11 @@ from chatstore import open_async_store
 from chatstore.adapters.pydantic_ai import ChatStoreConversations
 
 
-async def chat(url: str, model: Model | str = "openai:gpt-5-mini") -> None:
-    """Say something, and show what is remembered."""
+async def chat(url: str, model: Model | str = "test") -> None:
+    """Say something, and show what is remembered.
+
+    Give it your own model, such as "openai:gpt-5-mini"; the one called "test" needs no key.
+    """
     async with open_async_store(url, ttl=300) as store:
         conversations = ChatStoreConversations(store)
         conversation = await conversations.load("user1") or Conversation(conversation_id="user1")
