@@ -15,8 +15,9 @@ from typing import Any
 from chatstore import ChatMessage
 from chatstore.codec import encode
 from chatstore.records import Draft
+from chatstore.sql.dialects import statements
 from chatstore.sql.models import GAP
-from chatstore.sql.statements import Statements, statements
+from chatstore.sql.statements import Statements
 
 TEXT = "It depends on what you want to keep, and for how long. " * 11
 PAYLOAD_BYTES = 680

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from benchmarks.harness import Answer, at_most, message, seconds
 from benchmarks.postgres_server import bench, show
 from chatstore import ChatMessage
-from chatstore.sql.statements import statements
+from chatstore.sql.dialects import statements
 
 SHORT, LONG = 100, 1_000_000
 

@@ -15,9 +15,9 @@ import pytest
 from chatstore import ChatMessage, ConflictError, SQLChatStore, StoreReadOnlyError
 from chatstore.errors import ChatStoreError
 from chatstore.sql import schema
+from chatstore.sql.dialects import statements
 from chatstore.sql.engine import open_database
 from chatstore.sql.schema.versions import TABLES
-from chatstore.sql.statements import statements
 from tests.migrations.support import DUMPS, FIRST, contents_of
 from tests.servers.fixtures import Running
 from tests.servers.postgres import PostgresServer

@@ -5,7 +5,6 @@ A statement is named for what it does, and its parameters for what they are; tho
 fastest. Reading statements result in rows in the order of `chatstore.records.Row`.
 """
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -264,13 +263,3 @@ class Statements(AppendStatements, StateStatements):
     orphans = _sql(
         lambda _: select(func.count()).select_from(M).where(M.conversation_id.not_in(select(C.id)))
     )
-
-
-@cache
-def statements(dialect: str, schema: str | None = None) -> Statements:
-    """The statements of a dialect: "sqlite" or "postgresql"."""
-    if dialect == "postgresql":
-        from chatstore.sql.postgres_statements import PostgresStatements
-
-        return PostgresStatements(dialect, schema)
-    return Statements(dialect, schema)

@@ -11,13 +11,13 @@ from chatstore import operations as ops
 from chatstore.errors import StoreBusyError
 from chatstore.sql import at_once, states, transfer, upkeep
 from chatstore.sql.carry import READS, WRITES, is_sure, repeatable
+from chatstore.sql.dialects import statements
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.engine.sqlite import Durability
 from chatstore.sql.postgres_statements import PostgresStatements
 from chatstore.sql.reading import needs_snapshot
 from chatstore.sql.schema import ensure
-from chatstore.sql.statements import statements
 from chatstore.sql.turn import Raced, Turn
 from chatstore.store import ChatStore
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport

@@ -13,8 +13,8 @@ import pytest
 from chatstore import ChatMessage, SimpleChatStore, SQLChatStore
 from chatstore.sql import upkeep
 from chatstore.sql.clauses import PAGE_BYTES
+from chatstore.sql.dialects import statements
 from chatstore.sql.models import GAP
-from chatstore.sql.statements import statements
 from chatstore.sql.transfer import PAGE
 from chatstore.sql.turn import Turn
 from tests.postgres.support import contradictions, query, stored

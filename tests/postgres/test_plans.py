@@ -10,9 +10,9 @@ from psycopg import sql
 
 from chatstore import SQLChatStore
 from chatstore.sql.clauses import EVERYTHING
+from chatstore.sql.dialects import statements
 from chatstore.sql.models import GAP
 from chatstore.sql.reading import bounds
-from chatstore.sql.statements import statements
 
 CROWD = 20_000
 """So many conversations of three messages each, one in forty expired, in two namespaces."""

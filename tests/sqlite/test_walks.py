@@ -16,8 +16,9 @@ import pytest
 from chatstore import ABSENT, ChatMessage, open_async_store, open_store
 from chatstore import operations as ops
 from chatstore.records import Draft, StateDraft
+from chatstore.sql.dialects import statements
 from chatstore.sql.models import BLOCK_ROWS, GAP
-from chatstore.sql.statements import Statements, statements
+from chatstore.sql.statements import Statements
 from chatstore.store import ChatStore
 from tests.sqlite.counting import Count, counting
 from tests.sqlite.history import open_raw
