@@ -45,8 +45,7 @@ def _add(
 def replace(shelf: Shelf, op: ops.Replace) -> None:
     """Carry out `Replace`."""
     held = shallow(shelf.find(op.key, op.expected) or shelf.new(op.key))
-    held.known = None
-    held.rows, gone = held.without(op.status)
+    gone = held.take(op.status)
     new = held.unknown(op.drafts)
     if new or gone:
         held.append(new)
@@ -63,8 +62,7 @@ def update(shelf: Shelf, op: ops.Update) -> Row | None:
     if op.draft.id not in (None, old.id) and any(r.id == op.draft.id for r in held.rows):
         raise errors.duplicate(op.key, op.draft.id)
     draft = op.draft._replace(archived=bool(old.archived))
-    held.known = None
-    held.rows[place] = Row(old.conversation, old.ordinal, old.serial, *draft)
+    held.change(place, Row(old.conversation, old.ordinal, old.serial, *draft))
     shelf.keep(held)
     return old
 
@@ -75,8 +73,7 @@ def delete_at(shelf: Shelf, op: ops.DeleteAt) -> Row | None:
     place = None if held is None else held.place(op.idx)
     if held is None or place is None:
         return None
-    held.known = None
-    row = held.rows.pop(place)
+    row = held.remove(place)
     shelf.keep(held)
     return row
 
@@ -88,8 +85,7 @@ def delete(shelf: Shelf, op: ops.Delete) -> list[Row] | None:
         if op.status is None:
             shelf.drop(op.key)
         return None
-    held.known = None
-    held.rows, gone = held.without(op.status)
+    gone = held.take(op.status)
     if gone:
         shelf.keep(held)
     return gone

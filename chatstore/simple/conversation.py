@@ -29,8 +29,8 @@ class Held:
     serial: int = 0
     rows: list[Row] = field(default_factory=list)
     known: dict[str, tuple[str, str]] | None = None
-    """Format and payload by a caller's id, made when first asked for. Who changes `rows` otherwise
-    than by appending or inserting sets it to `None`."""
+    """Format and payload by a caller's id, made when first asked for. It goes when messages go or
+    change, which the methods below see to."""
 
     @property
     def revision(self) -> str:
@@ -124,13 +124,24 @@ class Held:
             return rows[max(0, len(rows) - window.last) :]
         return rows[window.start : window.stop]
 
-    def without(self, status: Status | None) -> tuple[list[Row], list[Row]]:
-        """The rows that stay when those of a status, or all, are removed; and those removed."""
-        if status is None:
-            return [], self.rows
-        gone = self.window(Window(status=status))
-        stay: Status = "active" if status == "archived" else "archived"
-        return self.window(Window(status=stay)), gone
+    def change(self, place: int, row: Row) -> None:
+        """Put a row in the place of another."""
+        self.known = None
+        self.rows[place] = row
+
+    def remove(self, place: int) -> Row:
+        """Remove a row."""
+        self.known = None
+        return self.rows.pop(place)
+
+    def take(self, status: Status | None) -> list[Row]:
+        """Remove the rows of a status, or all. The list that held them stays as it was."""
+        gone, rest = self.rows, list[Row]()
+        if status is not None:
+            gone = self.window(Window(status=status))
+            rest = self.window(Window(status="active" if status == "archived" else "archived"))
+        self.rows, self.known = rest, None
+        return gone
 
     def after(self, row: Row | None, limit: int) -> list[Row]:
         """The rows behind a row, wherever it is by now."""
@@ -147,11 +158,7 @@ class Held:
     def delete_oldest(self, n: int) -> list[Row]:
         """Remove the oldest active rows."""
         places = self._oldest(n)
-        gone = [self.rows[place] for place in places]
-        for place in reversed(places):
-            del self.rows[place]
-        self.known = None
-        return gone
+        return [self.remove(place) for place in reversed(places)][::-1]
 
     def archive(self, n: int) -> list[Row]:
         """Make the oldest active rows archived."""

@@ -1,5 +1,7 @@
 """What adapters keep beside conversations, in memory: an operation, a function."""
 
+from copy import copy as shallow
+
 from chatstore import clock, errors
 from chatstore import operations as ops
 from chatstore.arguments import ABSENT, Expected
@@ -49,14 +51,10 @@ def write_state(shelf: Shelf, op: ops.WriteState) -> str:
     target = held or shelf.new(op.key)
     if own is not None:
         target.ttl = own.ttl
-    rows = target.rows
     if op.replace:
-        target.known, target.rows = None, []
-    try:
-        target.append(target.unknown(op.drafts))
-    except errors.ChatStoreError:
-        target.known, target.rows = None, rows
-        raise
+        target = shallow(target)  # what is refused leaves the old one
+        target.take(None)
+    target.append(target.unknown(op.drafts))
     parted = op.state.parted
     if parted is None:
         parted = stored.parted if stored is not None else ""
