@@ -4,8 +4,6 @@ What PostgreSQL's driver holds is not Python's: `tests/postgres/test_long_work.p
 """
 
 import asyncio
-import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from chatstore.codec import encode
 from chatstore.records import Conversation
 from chatstore.sql.clauses import PAGE_BYTES
 from chatstore.transfer import NEW, Stream
+from tests.measuring import peak
 
 SIZE = 1 << 20
 MANY = 60
@@ -38,15 +37,6 @@ def filled(url: str) -> str:
         for n in range(MANY):
             store.add_message("k", ChatMessage(f"{n}:" + "x" * SIZE))
     return url
-
-
-def peak(call: Callable[[], object]) -> int:
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_an_export_and_an_import_hold_few(filled: str, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Lines take constant memory both ways, however many messages there are."""
 
-import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from chatstore.records import Conversation, Row
 from chatstore.transfer import Format, OnConflict, Snapshot, Stream, TransferReport
 from chatstore.transfer.export import export_json
 from chatstore.transfer.restore import import_json
+from tests.measuring import peak
 from tests.transfer.given import HELLO, drain
 
 MESSAGES = 50_000
@@ -35,15 +35,6 @@ def snapshot(messages: int, talks: int) -> Callable[[], AbstractContextManager[S
         yield Snapshot(messages, True, conversations())
 
     return opened
-
-
-def peak(call: Callable[[], object]) -> int:
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("talks", [1, 5_000])
