@@ -22,6 +22,8 @@ from chatstore.records import Draft, Record, Row
 MAX_PAYLOAD_BYTES = 255 << 20
 """Of JSON, in a message or in metadata: what is stored must fit into a line of an export."""
 
+_new = tuple.__new__  # makes a `Draft` without the Python that its own constructor runs
+
 
 def encode(message: Message, now: int, path: str = "message") -> Draft:
     """The message as it is written.
@@ -50,11 +52,13 @@ def encode(message: Message, now: int, path: str = "message") -> Draft:
             raise InvalidMessageError(f"{path} is a {_named(message)}")
     except json_text.NotJSONError as error:
         raise InvalidMessageError(f"{path}{error}") from None
-    _check_size(payload, path)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise _too_large(payload, path)
     id = None if message.id is None else arguments.check_id(message.id, path)
     kind, calls = derive(shown)
     created_at = now if message.created_at is None else _moment(message.created_at, path)
-    return Draft(id, name, payload, exact(shown.role), kind, calls, False, created_at)
+    role = shown.role if type(shown.role) is str else exact(shown.role)
+    return _new(Draft, (id, name, payload, role, kind, calls, False, created_at))
 
 
 def encode_text(
@@ -73,7 +77,8 @@ def encode_text(
     Raises:
         InvalidMessageError: It is no message of the format, is too large, or has no good id.
     """
-    _check_size(payload, path)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise _too_large(payload, path)
     id = arguments.check_id(id, path)
     if text_of is not None:
         return Draft(id, name, payload, text_of, None, None, False, now)
@@ -185,6 +190,16 @@ def faults(key: str, row: Row) -> list[str]:
     return []
 
 
+def state_faults(key: str, body: str, parted: str | None) -> list[str]:
+    """What is wrong with what an adapter keeps beside a conversation, for `check()`."""
+    for name, text in (("body", body), ("parted", parted or "null")):
+        try:
+            json_text.load(text)
+        except ValueError:
+            return [f"{key!r}: the {name} of the state beside it is no JSON"]
+    return []
+
+
 def encode_metadata(metadata: dict[str, Any]) -> str:
     """Metadata as JSON text.
 
@@ -197,7 +212,8 @@ def encode_metadata(metadata: dict[str, Any]) -> str:
         text = json_text.dump(metadata, "metadata")
     except json_text.NotJSONError as error:
         raise InvalidMessageError(str(error)) from None
-    _check_size(text, "metadata")
+    if len(text) > MAX_PAYLOAD_BYTES:
+        raise _too_large(text, "metadata")
     return text
 
 
@@ -250,12 +266,11 @@ def _shown(name: str, payload: str, path: str) -> ChatMessage:
         ) from None
 
 
-def _check_size(text: str, path: str) -> None:
-    if len(text) > MAX_PAYLOAD_BYTES:
-        raise InvalidMessageError(
-            f"{path} takes {len(text)} bytes as JSON; {MAX_PAYLOAD_BYTES} are allowed: "
-            "keep large data elsewhere, and its address in the message"
-        )
+def _too_large(text: str, path: str) -> InvalidMessageError:
+    return InvalidMessageError(
+        f"{path} takes {len(text)} bytes as JSON; {MAX_PAYLOAD_BYTES} are allowed: "
+        "keep large data elsewhere, and its address in the message"
+    )
 
 
 def _undecodable(row: Row, error: Exception, strict: bool) -> UndecodableMessage:

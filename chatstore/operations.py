@@ -28,20 +28,15 @@ def quoted_entry(id: str) -> str:
     return f'"entry":{json_text.quote(id)}'
 
 
-def state_faults(key: str, body: str, parted: str | None) -> list[str]:
-    """What is wrong with what an adapter keeps beside a conversation, for `check()`."""
-    for name, text in (("body", body), ("parted", parted or "null")):
-        try:
-            json_text.load(text)
-        except ValueError:
-            return [f"{key!r}: the {name} of the state beside it is no JSON"]
-    return []
-
-
 class Operation(Generic[T_co]):
     """Something atomic that results in a `T_co`."""
 
     __slots__ = ()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether carrying it out again does no harm, when nobody knows whether it was."""
+        return False
 
 
 @dataclass(slots=True)
@@ -57,6 +52,11 @@ class Append(Operation[list[str]]):
     drafts: Sequence[Draft]
     expected: Expected
 
+    @property
+    def repeatable(self) -> bool:
+        """All have ids, by which they are known again."""
+        return all(draft.id is not None for draft in self.drafts)
+
 
 @dataclass(slots=True)
 class Insert(Operation[list[str]]):
@@ -66,6 +66,11 @@ class Insert(Operation[list[str]]):
     idx: int
     draft: Draft
     expected: Expected
+
+    @property
+    def repeatable(self) -> bool:
+        """It has an id, by which it is known again."""
+        return self.draft.id is not None
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chatstore import codec
-from chatstore import operations as ops
 from chatstore.records import Row
 from chatstore.redis import rows as layout
 
@@ -86,4 +85,4 @@ def state_problems(key: str, state: str, parted: str) -> list[str]:
     held = layout.beside(state)
     if held is None:
         return [f"{key!r}: the state beside it cannot be read"]
-    return ops.state_faults(key, held.body, parted[1:])
+    return codec.state_faults(key, held.body, parted[1:])

@@ -217,7 +217,7 @@ def check(shelf: Shelf, _: ops.Check) -> CheckReport:
     rows = [(held.key, row) for held in live for row in held.rows]
     problems = [fault for key, row in rows for fault in codec.faults(key, row)]
     for key, kept in sorted(shelf.beside.items()):
-        problems += ops.state_faults(key, kept.draft.body, kept.draft.parted)
+        problems += codec.state_faults(key, kept.draft.body, kept.draft.parted)
     return CheckReport(len(live), len(rows), problems)
 
 

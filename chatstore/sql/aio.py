@@ -3,16 +3,16 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from chatstore import operations as ops
 from chatstore.aio import AsyncChatStore
 from chatstore.settle import in_thread
-from chatstore.sql.carry import LONG, READS, is_sure, repeatable
+from chatstore.sql.carry import LONG, READS
 from chatstore.sql.engine.sqlite import Durability
 from chatstore.sql.reading import needs_snapshot
-from chatstore.sql.store import RACES, SQLChatStore
+from chatstore.sql.store import SQLChatStore
 from chatstore.sql.turn import Raced
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
 
@@ -133,18 +133,13 @@ class AsyncSQLChatStore(AsyncChatStore):
         store, database = self._store, self._store._database
         kind = type(operation)
         if kind in READS:
-            work = store._reading(operation)
+            work = store._carrier.reading(operation)
             return await database.aread(work, snapshot=needs_snapshot(operation))
         if kind in LONG:
             return await in_thread(store._execute, operation)
-        again = database.patience is not None and repeatable(operation)
-        if usual := store._usual(operation):
-            with suppress(Raced):
-                return await database.awrite(usual, single=True, repeatable=again)
-        work, sure = store._writing(operation), is_sure(operation)
-        for _ in range(RACES):
+        for attempt in store._carrier.attempts(operation):
             try:
-                return await database.awrite(work, sure=sure, repeatable=again)
+                return await database.awrite(attempt)
             except Raced:
                 continue
         raise store._lost_races()

@@ -8,7 +8,7 @@ In every other case it stores nothing and raises `Raced`; those who take more fi
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from typing_extensions import override
 
@@ -16,10 +16,12 @@ from chatstore import clock
 from chatstore import operations as ops
 from chatstore.arguments import ABSENT
 from chatstore.records import made_id
+from chatstore.sql import states
 from chatstore.sql.engine.single import Single
 from chatstore.sql.models import GAP
 from chatstore.sql.postgres_statements import PostgresStatements, To
 from chatstore.sql.state_statements import SAID
+from chatstore.sql.statements import Statements
 from chatstore.sql.turn import Raced, numbers, token
 
 T = TypeVar("T")
@@ -45,7 +47,7 @@ class _AtOnce(Single[T]):
     __slots__ = ("_namespace", "_op", "_patience", "_ttl", "sql", "weight")
 
     def __init__(
-        self, op: Any, sql: PostgresStatements, namespace: str, ttl: int | None, patience: str
+        self, op: Any, sql: Statements, namespace: str, ttl: int | None, patience: str
     ) -> None:
         self._op = op
         self._namespace = namespace
@@ -53,11 +55,16 @@ class _AtOnce(Single[T]):
         self._patience = patience
         to: To = "any" if op.expected is None else "none" if op.expected is ABSENT else "expected"
         drafts = op.drafts
-        self.sql = self._statement(sql, to, many=len(drafts) > 1)
+        self.sql = self._statement(cast(PostgresStatements, sql), to, many=len(drafts) > 1)
         if len(drafts) == 1:  # nearly every one
             self.weight = len(drafts[0].payload)
         else:
             self.weight = sum(len(draft.payload) for draft in drafts)
+
+    @property
+    @override
+    def repeatable(self) -> bool:
+        return bool(self._op.repeatable)
 
     @property
     def fits(self) -> bool:
@@ -138,6 +145,11 @@ class WritingState(_AtOnce[str]):
     """`ops.WriteState`, where `states.is_usual`."""
 
     __slots__ = ()
+
+    @property
+    @override
+    def fits(self) -> bool:
+        return states.is_usual(self._op) and super().fits
 
     @override
     def _statement(self, sql: PostgresStatements, to: To, *, many: bool) -> str:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from chatstore import codec
-from chatstore import operations as ops
 from chatstore.records import CheckReport, Row
 from chatstore.sql.engine.faults import is_damage
 from chatstore.sql.models import BLOCK, GAP
@@ -45,7 +44,7 @@ def _orphans(turn: Turn) -> Iterator[str]:
 
 def _states(turn: Turn) -> Iterator[str]:
     for key, body, parted in turn.rows(turn.sql.all_states, namespace=turn.namespace):
-        yield from ops.state_faults(key, body, parted)
+        yield from codec.state_faults(key, body, parted)
 
 
 def _database(turn: Turn) -> Iterator[str]:

@@ -1,24 +1,24 @@
 """`SQLChatStore`: a store in a SQLite file, in SQLite's memory, or on PostgreSQL."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from chatstore import arguments
 from chatstore import operations as ops
 from chatstore.errors import StoreBusyError
-from chatstore.sql import at_once, states, transfer, upkeep
-from chatstore.sql.carry import READS, WRITES, is_sure, repeatable
+from chatstore.sql import transfer, upkeep
+from chatstore.sql.carry import RACES, READS, Carrier
 from chatstore.sql.dialects import statements
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.engine.sqlite import Durability
-from chatstore.sql.postgres_statements import PostgresStatements
 from chatstore.sql.reading import needs_snapshot
 from chatstore.sql.schema import ensure
-from chatstore.sql.turn import Raced, Turn
+from chatstore.sql.turn import Raced
 from chatstore.store import ChatStore
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 T = TypeVar("T")
-
-RACES = 10
-"""How often an operation is run again because another transaction came between its statements."""
 
 _MUCH = 1000
 """Messages of an import after which the log is worth emptying at once."""
@@ -83,8 +80,7 @@ class SQLChatStore(ChatStore):
         backup: bool = True,
         schema: str | None = None,
     ) -> None:
-        self._ttl = arguments.ttl_in_us(ttl)
-        self._namespace = arguments.check_namespace(namespace)
+        ttl_in_us, namespace = arguments.ttl_in_us(ttl), arguments.check_namespace(namespace)
         self._strict = strict
         self._schema: dict[str, Any] = {"upgrade": upgrade, "backup": backup, "schema": schema}
         self._database = open_database(
@@ -94,7 +90,8 @@ class SQLChatStore(ChatStore):
             read_only=read_only,
             create=create,
         )
-        self._statements = statements(self._database.dialect, schema)
+        sql = statements(self._database.dialect, schema)
+        self._carrier = Carrier(sql, namespace, ttl_in_us, self._database.patience)
         try:
             self._begin()
         except BaseException:
@@ -115,60 +112,22 @@ class SQLChatStore(ChatStore):
         """Let go of files and connections. Closing twice is fine."""
         self._database.close()
 
-    def _turn(self, conn: Conn) -> Turn:
-        return Turn(conn, self._statements, self._namespace, self._ttl)
-
-    def _reading(self, operation: ops.Operation[T]) -> Callable[[Conn], T]:
-        read = READS[type(operation)]
-        return lambda conn: cast(T, read(self._turn(conn), operation))
-
-    def _writing(self, operation: ops.Operation[T]) -> Callable[[Conn], T]:
-        write: Callable[[Turn, Any], T] = WRITES[type(operation)]
-        sql, namespace, ttl = self._statements, self._namespace, self._ttl
-        return lambda conn: write(Turn(conn, sql, namespace, ttl), operation)
-
     def _execute(self, operation: ops.Operation[T]) -> T:
         kind = type(operation)
         if kind in READS:
-            snapshot = needs_snapshot(operation)
-            return self._database.read(self._reading(operation), snapshot=snapshot)
+            work = self._carrier.reading(operation)
+            return self._database.read(work, snapshot=needs_snapshot(operation))
         if kind is ops.PurgeExpired:
             return cast(T, self._purge())
-        again = self._database.patience is not None and repeatable(operation)
-        if usual := self._usual(operation):
-            with suppress(Raced):
-                return self._database.write(usual, single=True, repeatable=again)
-        result = self._write(self._writing(operation), sure=is_sure(operation), repeatable=again)
+        result = self._write(self._carrier.attempts(operation))
         if kind is ops.Erase:
             self._clean()
         return result
 
-    def _usual(self, operation: ops.Operation[T]) -> Callable[[Conn], T] | None:
-        """The operation in fewer statements, which raises `Raced` if it takes more after all.
-
-        Where a statement is a round trip, it is a `Single`.
-        """
-        patience = self._database.patience
-        if isinstance(operation, ops.WriteState):
-            if not states.is_usual(operation):
-                return None
-            if patience is None:
-                return lambda conn: cast(T, states.write_usual(self._turn(conn), operation))
-        if patience is None:
-            return None
-        kind = at_once.KINDS.get(type(operation))
-        if kind is None:
-            return None
-        sql = cast(PostgresStatements, self._statements)
-        work = kind(operation, sql, self._namespace, self._ttl, patience)
-        return work if work.fits else None
-
-    def _write(
-        self, work: Callable[[Conn], T], *, sure: bool = False, repeatable: bool = False
-    ) -> T:
-        for _ in range(RACES):
+    def _write(self, attempts: Iterable[Callable[[Conn], T]]) -> T:
+        for work in attempts:
             try:
-                return self._database.write(work, sure=sure, repeatable=repeatable)
+                return self._database.write(work)
             except Raced:
                 continue
         raise self._lost_races()
@@ -182,7 +141,7 @@ class SQLChatStore(ChatStore):
     def _purge(self) -> int:
         freed = 0
         while True:
-            batch = self._write(lambda conn: upkeep.purge(self._turn(conn)))
+            batch = self._write(self._carrier.attempts(ops.PurgeExpired()))
             freed += batch
             if batch < upkeep.PURGE_BATCH:
                 return freed
@@ -197,14 +156,14 @@ class SQLChatStore(ChatStore):
     @contextmanager
     def _snapshot(self) -> Iterator[Snapshot]:
         with self._database.snapshot() as conn:
-            yield transfer.snapshot(self._turn(conn))
+            yield transfer.snapshot(self._carrier.turn(conn))
 
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
         def work(conn: Conn) -> TransferReport:
             with closing(stream()) as conversations:
-                return transfer.restore(self._turn(conn), conversations, on_conflict)
+                return transfer.restore(self._carrier.turn(conn), conversations, on_conflict)
 
-        report = self._write(work)
+        report = self._write(repeat(work, RACES))
         if report.messages >= _MUCH:
             self._database.tidy()
         return report

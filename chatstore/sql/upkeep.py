@@ -27,8 +27,8 @@ def copy(turn: Turn, op: ops.Copy) -> int:
     return n
 
 
-def purge(turn: Turn) -> int:
-    """Free some expired conversations; how many."""
+def purge(turn: Turn, _: ops.PurgeExpired) -> int:
+    """The part of `ops.PurgeExpired` that is a transaction: some of them; how many."""
     expired = turn.rows(turn.sql.expired, namespace=turn.namespace, now=turn.now, n=PURGE_BATCH)
     turn.remove(*(row[0] for row in expired))
     turn.run(turn.sql.purge_states, namespace=turn.namespace, now=turn.now)

@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 from chatstore import ChatMessage, SimpleChatStore, SQLChatStore
+from chatstore.operations import PurgeExpired
 from chatstore.sql import upkeep
+from chatstore.sql.carry import WRITES
 from chatstore.sql.clauses import PAGE_BYTES
 from chatstore.sql.dialects import statements
 from chatstore.sql.models import GAP
@@ -153,10 +155,9 @@ def test_a_purge_goes_in_batches(
     store.add_message("kept", ChatMessage("a"))
     time.sleep(0.01)
     batches: list[int] = []
-    purge = upkeep.purge
 
-    def watched(turn: Turn) -> int:
-        batches.append(purge(turn))
+    def watched(turn: Turn, operation: PurgeExpired) -> int:
+        batches.append(upkeep.purge(turn, operation))
         # What the batches before freed is gone for others too, and a write waits for none.
         left = query(
             postgres_url, "SELECT count(*) FROM chatstore_conversation WHERE key <> 'kept'"
@@ -165,7 +166,7 @@ def test_a_purge_goes_in_batches(
         store.add_message("kept", ChatMessage("b"))
         return batches[-1]
 
-    monkeypatch.setattr(upkeep, "purge", watched)
+    monkeypatch.setitem(WRITES, PurgeExpired, watched)
     assert store.purge_expired() == 230
     assert batches == [100, 100, 30]
     assert stored(postgres_url) == {"kept": ["a", "b", "b", "b"]}

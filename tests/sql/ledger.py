@@ -49,6 +49,18 @@ def append(name: str = "a", body: str = TEXT) -> Callable[[Conn], int]:
     return work
 
 
+class Sure:
+    """Work that promises to refuse nothing, whether it keeps that or not."""
+
+    sure = True
+
+    def __init__(self, work: Callable[[Conn], object]) -> None:
+        self._work = work
+
+    def __call__(self, conn: Conn) -> object:
+        return self._work(conn)
+
+
 def refuse(conn: Conn) -> None:
     """Work that writes, then fails."""
     append("refused")(conn)
@@ -83,14 +95,14 @@ def traced(database: SQLiteDatabase) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def queued(
-    database: SQLiteDatabase, works: Sequence[Callable[[Conn], object]], *, sure: bool = False
+    database: SQLiteDatabase, works: Sequence[Callable[[Conn], object]]
 ) -> "Iterator[Answers]":
     """Threads that all wait for the next commit, which comes at the end of the block."""
     answers = Answers()
 
     def call(index: int) -> None:
         try:
-            answers.values[index] = database.write(works[index], sure=sure)
+            answers.values[index] = database.write(works[index])
         except BaseException as error:  # noqa: BLE001
             answers.errors[index] = error
 

@@ -22,7 +22,17 @@ from chatstore.sql.engine import batch, commit
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.engine.op import Op
 from chatstore.sql.engine.sqlite_database import SQLiteDatabase
-from tests.sql.ledger import append, back_door, count, names, queued, refuse, traced, wait_for
+from tests.sql.ledger import (
+    Sure,
+    append,
+    back_door,
+    count,
+    names,
+    queued,
+    refuse,
+    traced,
+    wait_for,
+)
 
 Opened = Callable[..., SQLiteDatabase]
 
@@ -74,7 +84,7 @@ def test_one_that_fails_in_a_shared_commit_fails_alone(
 
 def test_those_who_cannot_refuse_need_no_savepoint(database: SQLiteDatabase, path: Path) -> None:
     with traced(database) as statements:
-        with queued(database, [append("a") for _ in range(3)], sure=True) as answers:
+        with queued(database, [Sure(append("a")) for _ in range(3)]) as answers:
             pass
         assert statements == ["BEGIN IMMEDIATE", *["INSERT INTO"] * 6, "COMMIT"]
     assert answers.values == {0: 1, 1: 2, 2: 3}
@@ -84,7 +94,7 @@ def test_those_who_cannot_refuse_need_no_savepoint(database: SQLiteDatabase, pat
 def test_one_that_should_not_have_failed_fails_alone_too(
     database: SQLiteDatabase, path: Path
 ) -> None:
-    with queued(database, [append("a"), refuse, append("a")], sure=True) as answers:
+    with queued(database, [Sure(work) for work in (append("a"), refuse, append("a"))]) as answers:
         pass
     assert answers.values == {0: 1, 2: 2}
     assert isinstance(answers.errors[1], LookupError)

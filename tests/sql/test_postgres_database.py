@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ from chatstore.errors import (
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.engine.postgres_database import CONNECTIONS, PostgresDatabase
+from chatstore.sql.engine.single import Single
 from tests.servers.fixtures import Running
 from tests.servers.postgres import PostgresServer
 from tests.sql.ledger import count, wait_for
@@ -66,19 +67,34 @@ def append(name: str = "a", body: str = "x" * 680) -> Callable[[Conn], int]:
     return work
 
 
-def single(name: str = "s") -> Callable[[Conn], int]:
+class AppendAtOnce(Single[int]):
     """The same, in one statement."""
 
-    def work(conn: Conn) -> int:
-        (n,) = conn.execute(
-            "WITH c AS (INSERT INTO counter VALUES (%(name)s, 1) ON CONFLICT (name) "
-            "DO UPDATE SET n = counter.n + 1 RETURNING n) "
-            "INSERT INTO row SELECT %(name)s, c.n, '' FROM c RETURNING n",
-            {"name": name},
-        ).fetchone()
-        return int(n)
+    weight = 0
+    sql = (
+        "WITH c AS (INSERT INTO counter VALUES (%(name)s::text, 1) ON CONFLICT (name) "
+        "DO UPDATE SET n = counter.n + 1 RETURNING n) "
+        "INSERT INTO row SELECT %(name)s::text, c.n, '' FROM c RETURNING n"
+    )
 
-    return work
+    def parameters(self) -> dict[str, Any]:
+        return {"name": "s"}
+
+    def result(self, row: Sequence[int] | None) -> int:
+        assert row is not None
+        return row[0]
+
+
+class InTransaction(AppendAtOnce):
+    """Says whether a transaction of ours is around it."""
+
+    def __call__(self, conn: Conn) -> bool:
+        return in_transaction(conn)
+
+
+def in_transaction(conn: Conn) -> bool:
+    status = cast(Any, conn).info.transaction_status
+    return bool(status == psycopg.pq.TransactionStatus.INTRANS)
 
 
 @contextmanager
@@ -182,15 +198,11 @@ def test_a_snapshot_sees_one_state(database: PostgresDatabase) -> None:
 def test_one_statement_needs_no_transaction_of_ours(
     database: PostgresDatabase, postgres_url: str
 ) -> None:
-    def in_transaction(conn: Conn) -> bool:
-        status = cast(Any, conn).info.transaction_status
-        return bool(status == psycopg.pq.TransactionStatus.INTRANS)
-
-    assert database.write(single(), single=True) == 1
-    assert database.write(in_transaction, single=True) is False
+    assert database.write(AppendAtOnce()) == 1
+    assert database.write(InTransaction()) is False
     assert database.write(in_transaction) is True
-    assert database.write(single()) == 2
-    assert asyncio.run(database.awrite(single(), single=True)) == 3
+    assert database.write(AppendAtOnce().__call__) == 2
+    assert asyncio.run(database.awrite(AppendAtOnce())) == 3
     assert names(postgres_url) == {"s": [1, 2, 3]}
 
 
@@ -199,7 +211,7 @@ def test_terminated_sessions_are_replaced_unseen(
 ) -> None:
     for n in range(1, 6):
         assert database.write(append()) == n
-        assert database.write(single(), single=True) == n
+        assert database.write(AppendAtOnce()) == n
         assert database.read(count) == 2 * n
         assert terminate(postgres_url) >= 1
         time.sleep(0.05)

@@ -60,19 +60,12 @@ class Database(ABC):
         """A connection for reading one state, held until the end of the block."""
 
     @abstractmethod
-    def write(
-        self,
-        work: Callable[[Conn], T],
-        *,
-        single: bool = False,
-        sure: bool = False,
-        repeatable: bool = False,
-    ) -> T:
+    def write(self, work: Callable[[Conn], T]) -> T:
         """Runs work in a transaction, and returns once that is durable.
 
-        `single` says that the work is one statement, which a server makes durable by itself;
-        `sure`, that it refuses nothing, so that it fails only if the database does;
-        `repeatable`, that running it again does no harm even if it has been stored.
+        Work may have an attribute `sure`: it refuses nothing, so that it fails only if the
+        database does; and one `repeatable`: running it again does no harm even if it has been
+        stored. A `Single` is made durable by a server itself.
         """
 
     async def aread(self, work: Callable[[Conn], T], *, snapshot: bool = False) -> T:
@@ -83,14 +76,7 @@ class Database(ABC):
         return value
 
     @abstractmethod
-    async def awrite(
-        self,
-        work: Callable[[Conn], T],
-        *,
-        single: bool = False,
-        sure: bool = False,
-        repeatable: bool = False,
-    ) -> T:
+    async def awrite(self, work: Callable[[Conn], T]) -> T:
         """`write`, for a task. A cancellation is delivered when the work is settled."""
 
     @abstractmethod

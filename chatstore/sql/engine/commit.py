@@ -42,7 +42,6 @@ class GroupCommit:
 
     def __init__(self, writer: Transactions, name: str) -> None:
         self._writer = writer
-        self._batches = Batches(writer, self._fill)
         self._name = name
         self.reset()
 
@@ -51,18 +50,17 @@ class GroupCommit:
         self._mutex = threading.Lock()
         self._leader: Op | _Lead | None = None
         self._crew_thread = 0
-        self._queue: list[Op] = []
+        self._queue: list[Op] = []  # this very list, for as long as it lives: batches see it too
         self._alone: list[Op] = []
+        self._batches = Batches(self._writer, self._queue, self._fill)
         self._closing = False
         self._crew = Crew(lambda: self._leader is _Lead.CREW, lambda: self._lead(_Lead.CREW, None))
 
     # ------------------------------------------------------------------ callers
 
-    def write(self, work: Callable[[Any], Any], *, sure: bool = False) -> Any:
+    def write(self, work: Callable[[Any], Any]) -> Any:
         """Runs the work in a transaction; returns when it is durable."""
         op = Op(work, threading.get_ident())
-        if sure:
-            op.sure = True
         try:
             with self._mutex:
                 leads = self._leader is None
@@ -227,7 +225,8 @@ class GroupCommit:
                     raise ours from None
                 self._refuse(batch, ours)
             else:
-                self._fill(batch)
+                if self._queue:
+                    self._fill(batch)
                 self._batches.serve(conn, batch, own)
         except BaseException:
             surely(lambda: self._give_back(batch, own))
@@ -241,11 +240,10 @@ class GroupCommit:
 
     def _fill(self, batch: list[Op]) -> None:
         """Takes those who queue into a batch, as far as there is room."""
-        if self._queue:
-            with self._mutex:
-                room = MAX_BATCH - len(batch)
-                batch += self._queue[:room]
-                del self._queue[:room]
+        with self._mutex:
+            room = MAX_BATCH - len(batch)
+            batch += self._queue[:room]
+            del self._queue[:room]
 
     def _head_since(self) -> float | None:
         with self._mutex:

@@ -25,10 +25,6 @@ class Op:
     # Defaults on the class: an op is made for every write, and most need none of these.
     value: Any = None
     error: BaseException | None = None
-    # Nothing but the database can fail it.
-    sure = False
-    # Running it again does no harm, even if it has been stored.
-    repeatable = False
     # In the queue now, or taken from it by a leader.
     queued = False
     # The verdict cannot change any more; then: it was told; then: the event loop knows.
@@ -43,6 +39,16 @@ class Op:
     def __init__(self, work: Callable[[Any], Any], thread: int = 0) -> None:
         self.work = work
         self.thread = thread  # which calls; 0: a task
+
+    @property
+    def sure(self) -> bool:
+        """Whether nothing but the database can fail it."""
+        return getattr(self.work, "sure", False)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether running it again does no harm, even if it has been stored."""
+        return getattr(self.work, "repeatable", False)
 
     def expect_to_wait(self) -> None:
         """Prepares for waiting."""

@@ -103,20 +103,15 @@ class PostgresDatabase(Database):
                 self._calls.put_back(conn)
 
     @override
-    def write(
-        self,
-        work: Callable[[Conn], T],
-        *,
-        single: bool = False,
-        sure: bool = False,
-        repeatable: bool = False,
-    ) -> T:
+    def write(self, work: Callable[[Conn], T]) -> T:
         self._refuse_read_only()
-        return self._calls.run(self._writing(work, single=single, repeatable=repeatable))
+        return self._calls.run(self._writing(work))
 
     def _writing(
-        self, work: Callable[[Conn], T], *, single: bool, repeatable: bool
+        self, work: Callable[[Conn], T]
     ) -> "Callable[[psycopg.Connection[Any], Attempt], T]":
+        single, repeatable = isinstance(work, Single), getattr(work, "repeatable", False)
+
         def call(conn: "psycopg.Connection[Any]", attempt: Attempt) -> T:
             # After a conflict in a transaction that says its isolation level, as the server's
             # default may be one in which a busy conversation has nothing but conflicts.
@@ -135,21 +130,13 @@ class PostgresDatabase(Database):
         return call
 
     @override
-    async def awrite(
-        self,
-        work: Callable[[Conn], T],
-        *,
-        single: bool = False,
-        sure: bool = False,
-        repeatable: bool = False,
-    ) -> T:
+    async def awrite(self, work: Callable[[Conn], T]) -> T:
         op = self._op(work)
         if isinstance(work, Single) and work.weight <= MOST_BYTES:
             self._refuse_read_only()
-            op.repeatable = repeatable
             self._lane.submit(op)
         else:
-            self._submit(op, lambda: self.write(work, single=single, repeatable=repeatable))
+            self._submit(op, lambda: self.write(work))
         return cast(T, await settle(op, self._withdraw))
 
     def _help(self, op: Op, error: Exception | None, sent: bool) -> None:
@@ -158,7 +145,7 @@ class PostgresDatabase(Database):
         def met() -> "psycopg.Connection[Any]":
             raise cast(Exception, error)
 
-        call = self._writing(op.work, single=True, repeatable=op.repeatable)
+        call = self._writing(op.work)
         first = self._calls.open if error is None else met
         doubt = sent and not op.repeatable
         self._helpers.submit(

@@ -19,6 +19,11 @@ class Single(ABC, Generic[T]):
     sql: str
     weight: int
 
+    @property
+    def repeatable(self) -> bool:
+        """As in `Database.write`."""
+        return False
+
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
         """Texts, integers, booleans and `None`. Asked for each time that it is sent."""

@@ -104,17 +104,17 @@ class SQLiteDatabase(Database):
             self._readers.give(conn)
 
     @override
-    def write(self, work: Callable[[Conn], T], *, sure: bool = False, **_: bool) -> T:
+    def write(self, work: Callable[[Conn], T]) -> T:
         if self.place.read_only:
             raise self._read_only()
-        return cast(T, self._commit.write(work, sure=sure))
+        value: T = self._commit.write(work)
+        return value
 
     @override
-    async def awrite(self, work: Callable[[Conn], T], *, sure: bool = False, **_: bool) -> T:
+    async def awrite(self, work: Callable[[Conn], T]) -> T:
         if self.place.read_only:
             raise self._read_only()
         op = self._op(work)
-        op.sure = sure
         self._commit.submit(op)
         return cast(T, await settle(op, self._commit.withdraw))
 
