@@ -13,7 +13,15 @@ import pytest
 from chatstore import ABSENT, ChatMessage, ChatStore, ConflictError, DuplicateMessageError
 from chatstore import operations as ops
 from chatstore.records import StateDraft
-from chatstore.testing.conformance.base import KEY, Base, OpenStore, describe, say, seen
+from chatstore.testing.conformance.base import (
+    KEY,
+    Base,
+    OpenStore,
+    describe,
+    in_time,
+    say,
+    seen,
+)
 from chatstore.testing.conformance.states import (
     BEGUN,
     BODY,
@@ -155,18 +163,30 @@ class StatesSaving(Base):
         assert (now.ttl, now.updated_at > before.updated_at) == (50, True)
 
     def test_what_has_expired_is_absent(self, open_store: OpenStore) -> None:
-        store = open_store(ttl=0.05)
-        revision = save(store, "a", scope="s")
-        write(store, key="alone", parted=PARTED)
-        time.sleep(0.1)
-        for key in (KEY, "alone"):
-            with pytest.raises(ConflictError):
-                save(store, "b", key=key, expected=revision)
-        save(store, "b", expected=ABSENT)
-        save(store, "c", key="alone", expected=ABSENT)
-        assert [record.id for record in store.get_records(KEY)] == ["b"]
-        assert read(store, "alone").parted == ""
-        assert store.check().problems == []
+        def story(ttl: float) -> bool:
+            store = open_store(ttl=ttl)
+            for key in (KEY, "alone"):
+                store.erase(key)
+            revision = save(store, "a", scope="s")
+            write(store, key="alone", parted=PARTED)
+            time.sleep(ttl * 1.1)
+            for key in (KEY, "alone"):
+                with pytest.raises(ConflictError):
+                    save(store, "b", key=key, expected=revision)
+            begun = time.monotonic()
+            save(store, "b", expected=ABSENT)
+            save(store, "c", key="alone", expected=ABSENT)
+            ids = [record.id for record in store.get_records(KEY)]
+            parted, report = store._execute(ops.ReadState("alone")), store.check()
+            if time.monotonic() - begun >= ttl:
+                return False
+            assert ids == ["b"]
+            assert parted is not None
+            assert parted.parted == ""
+            assert report.problems == []
+            return True
+
+        in_time(story)
 
     def test_many_at_once(self, store: ChatStore) -> None:
         ids = [f"m{number}" for number in range(1500)]
