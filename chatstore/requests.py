@@ -15,7 +15,9 @@ def add_message(
     key: str, message: Message, idx: int | None, expected: Expected, status: Status = "active"
 ) -> ops.Append | ops.Insert:
     """Append or insert one message."""
-    key, expected = arguments.check_key(key), arguments.check_expected(expected)
+    key = arguments.check_key(key)
+    if expected is not None:
+        expected = arguments.check_expected(expected)
     draft = codec.encode(message, clock.now())
     if status != "active":
         (draft,) = _of_status([draft], status)

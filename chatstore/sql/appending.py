@@ -18,7 +18,7 @@ def append(turn: Turn, op: ops.Append) -> list[str]:
     drafts, known = op.drafts, False
     if len(drafts) == 1 and drafts[0].id is None and not drafts[0].archived:  # nearly every one
         here, ordinal, serial = _allocate(turn, op.key, 1, op.expected)
-        store(turn, here, ordinal, serial, drafts)
+        turn.conn.execute(turn.sql.add_message, (here, ordinal, serial + 1, *drafts[0]))
         return [made_id(here, serial + 1)]
     if any(draft.id is not None for draft in drafts):
         # To be retried, perhaps: only then is there anything to look up.

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import os
 import random
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -75,6 +78,22 @@ def test_an_append_writes_four_pages(store: ChatStore, tmp_path: Path) -> None:
         (page,) = conn.execute("PRAGMA page_size").fetchone()
     # Of the messages and their key; of the conversations and their order by last write.
     assert log.stat().st_size - before == 4 * (page + 24)
+
+
+def test_an_append_makes_few_calls(store: ChatStore) -> None:
+    """What a caller pays beside the driver, mostly on a processor that has just been asleep."""
+    called: list[str] = []
+
+    def watch(frame: FrameType, event: str, arg: object) -> None:
+        if event == "call" and f"{os.sep}chatstore{os.sep}" in frame.f_code.co_filename:
+            called.append(frame.f_code.co_qualname)
+
+    message = ChatMessage("Hello")
+    store.add_message("user1", message)
+    sys.setprofile(watch)
+    store.add_message("user1", message)
+    sys.setprofile(None)
+    assert len(called) <= 30, called
 
 
 def test_the_first_append_also_stores_the_conversation(store: ChatStore, count: Count) -> None:

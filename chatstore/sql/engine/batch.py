@@ -46,9 +46,12 @@ class Transactions(Protocol):
 class Batches:
     """Serves batches, one after the other: on return each op has its value or its error."""
 
-    def __init__(self, writer: Transactions, fill: Callable[[list[Op]], object]) -> None:
+    def __init__(
+        self, writer: Transactions, queue: list[Op], fill: Callable[[list[Op]], object]
+    ) -> None:
         self._writer = writer
-        # Adds to a batch who has queued meanwhile.
+        # Who has queued meanwhile, and what adds them to a batch.
+        self._queue = queue
         self._fill = fill
         # How many lately shared a commit, and the seconds that one took.
         self._crowd = 1
@@ -71,7 +74,8 @@ class Batches:
                 return
             done += 1
             if done == len(batch):
-                self._fill(batch)
+                if self._queue:
+                    self._fill(batch)
                 if len(batch) == done < self._crowd:
                     until = until or time.monotonic() + min(self._flush / 2, LINGER)
                     self._linger(batch, until)
@@ -92,7 +96,8 @@ class Batches:
         there = len(batch)
         while len(batch) == there and time.monotonic() < until:
             time.sleep(0)  # gives the others Python's own lock
-            self._fill(batch)
+            if self._queue:
+                self._fill(batch)
 
     def split(self, batch: list[Op], own: Op | None) -> tuple[list[Op], list[Op]]:
         """After an interruption: who can be told now, and who must be run again."""
