@@ -173,6 +173,12 @@ def raw(path: Path, durability: str = "full") -> sqlite3.Connection:
 def raw_append(conn: sqlite3.Connection, key: str, encoded: Draft, n: int = 1) -> None:
     """What an append is, at the least: the same two statements in a transaction."""
     conn.execute("BEGIN IMMEDIATE")
+    raw_statements(conn, key, encoded, n)
+    conn.execute("COMMIT")
+
+
+def raw_statements(conn: sqlite3.Connection, key: str, encoded: Draft, n: int = 1) -> None:
+    """… without its transaction."""
     parameters = {
         "namespace": "",
         "key": key,
@@ -190,4 +196,3 @@ def raw_append(conn: sqlite3.Connection, key: str, encoded: Draft, n: int = 1) -
     else:
         rows = [(here, first + i * GAP, serial - n + i + 1, *encoded) for i in range(n)]
         conn.executemany(SQL.add_message, rows)
-    conn.execute("COMMIT")

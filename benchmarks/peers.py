@@ -13,7 +13,7 @@ from typing import Any
 from agents import SQLiteSession
 from sqlalchemy import Engine, event
 
-from benchmarks.harness import Answer, at_least, folder, message, seconds
+from benchmarks.harness import Answer, at_least, draft, folder, message, raw, raw_append, seconds
 from chatstore import open_store
 
 with warnings.catch_warnings():
@@ -41,6 +41,14 @@ def answers() -> Iterator[Answer]:
             return seconds(lambda: full.get_messages("k", last=20), 300)
 
         yield _against("append one, NORMAL, LlamaIndex the same", 9, ours(normal), _llama(here, 1))
+        conn, encoded = raw(here / "normal.db", "normal"), draft()
+        yield _against(
+            "the driver, NORMAL, LlamaIndex the same",
+            9,
+            lambda: seconds(lambda: raw_append(conn, "raw", encoded), 300),
+            _llama(here, 1),
+        )
+        conn.close()
         yield _against("append one, FULL, LlamaIndex as it comes", 5, ours(full), _llama(here, 0))
         yield _against("append one, FULL, LangChain", 1, ours(full), _langchain(here))
         yield _against("append one, FULL, OpenAI Agents", 1, ours(full), _agents(here, "add"))

@@ -22,6 +22,7 @@ from benchmarks.harness import (
     message,
     raw,
     raw_append,
+    raw_statements,
     seconds,
 )
 from chatstore import open_async_store, open_store
@@ -43,6 +44,12 @@ def answers() -> Iterator[Answer]:
             "32 threads, FULL, beside one connection under a lock",
             12,
             lambda: store_threads(ours, 32, 200),
+            lambda: one_connection(theirs, 32, 20),
+        )
+        yield at_least(
+            "the driver, 32 appends a transaction, beside one connection",
+            12,
+            lambda: in_one_transaction(theirs, 32, 200),
             lambda: one_connection(theirs, 32, 20),
         )
         yield at_least(
@@ -107,6 +114,20 @@ def one_connection(path: Path, count: int, each: int) -> float:
                 raw_append(conn, f"k{me}", encoded)
 
         return _threads(count, each, work)
+
+
+def in_one_transaction(path: Path, count: int, times: int) -> float:
+    """… by the bare driver in one thread, with one flush for so many: nobody can do it faster."""
+    encoded = draft()
+    with closing(raw(path)) as conn:
+
+        def batch() -> None:
+            conn.execute("BEGIN IMMEDIATE")
+            for me in range(count):
+                raw_statements(conn, f"k{me}", encoded)
+            conn.execute("COMMIT")
+
+        return seconds(batch, times) / count
 
 
 async def store_tasks(path: Path, count: int, each: int) -> float:
