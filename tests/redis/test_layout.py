@@ -94,6 +94,27 @@ def test_an_iteration_finds_its_place_though_ordinals_moved(redis_url: str) -> N
         assert seen == [str(number) for number in range(600)]
 
 
+@pytest.mark.parametrize("replace", [False, True], ids=["set_messages", "write_state"])
+def test_ordinals_begin_anew_before_a_double_is_too_small(
+    redis_server: RedisServer, redis_url: str, replace: bool
+) -> None:
+    with opened("sync", redis_url) as store, redis_server.client() as raw:
+        for top, begins in [(2**52 - rows.GAP, False), (2**52 + rows.GAP, True)]:
+            store.set_messages(KEY, say("a"))
+            header = rows.text(raw.zrange(NAME, -1, -1)[0])
+            fields = header.split("|")
+            fields[7] = str(top - int(fields[9]) * rows.GAP)
+            raw.zrem(NAME, header)
+            raw.zadd(NAME, {"|".join(fields): "inf"})
+            if replace:
+                write_state(store, "b", "c", replace=True)
+            else:
+                store.set_messages(KEY, say("b", "c"))
+            ordinals = [record.ordinal for record in store.get_records(KEY)]
+            assert ordinals == ([2**45, 2**45 + rows.GAP] if begins else [2**52, 2**52 + rows.GAP])
+            assert store.check().ok
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_mixed_statuses_are_read_as_by_a_list(redis_url: str, seed: int) -> None:
     rng = random.Random(seed)
