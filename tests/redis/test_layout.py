@@ -1,6 +1,8 @@
 """The sorted set itself: fields that survive, ordinals that are spaced anew, statuses that mix."""
 
 import random
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -191,6 +193,28 @@ def test_check_sees_each_kind_of_damage(redis_server: RedisServer, redis_url: st
                 raw.zremrangebyrank(NAME, -2, -2),
             )
         )
+
+
+def test_times_that_are_none_keep_nothing_from_a_backup(
+    redis_server: RedisServer, redis_url: str, tmp_path: Path
+) -> None:
+    with opened("sync", redis_url) as store, redis_server.client(decode_responses=True) as raw:
+        store.add_messages(KEY, say("a", "b"))
+        store.add_message("user2", ChatMessage("c"))
+        for rank, place in [(-1, 3), (-2, 6)]:  # created_at of the conversation, of a message
+            member, score = raw.zrange(NAME, rank, rank, withscores=True)[0]
+            fields = member.split("|")
+            fields[place] = str(9 * 10**18)
+            raw.zrem(NAME, member)
+            raw.zadd(NAME, {"|".join(fields): score})
+        assert [told.key for told in store.get_conversations(order="key")] == [KEY, "user2"]
+        assert len([p for p in store.check().problems if "no time" in p]) == 2
+        store.export_json(tmp_path / "chat.jsonl")
+        expected = store.get_messages(KEY), store.get_messages("user2")
+    with opened("sync", redis_url, namespace="again") as again:
+        again.import_json(tmp_path / "chat.jsonl")
+        assert (again.get_messages(KEY), again.get_messages("user2")) == expected
+        assert again.get_records(KEY)[1].created_at == datetime.max.replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("face", FACES)
