@@ -324,8 +324,10 @@ class AsyncChatStore(ABC):
     def iter_messages(self, key: str) -> AsyncIterator[ChatMessage]:
         """The messages of a conversation, oldest first, read in pages as they are asked for.
 
-        Nothing is locked between pages: what is written meanwhile behind the place of the
-        iteration is seen, and the store can be used inside the loop.
+        Nothing is locked between pages, and the store can be used inside the loop. What is there
+        all the time comes once. What is written meanwhile behind the place of the iteration is
+        seen, too, and so are all messages of a `set_messages`: they are new, and come behind those
+        that were read. The removal of the conversation ends it, even if another is there since.
 
         Example:
             >>> from chatstore import ChatMessage, open_async_store

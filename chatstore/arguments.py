@@ -1,6 +1,7 @@
 """What callers pass beside messages, and their ids, checked once for every store and both faces."""
 
 import operator
+import os
 from typing import Any, Final, NamedTuple, final
 
 from chatstore.errors import InvalidKeyError, InvalidMessageError
@@ -85,6 +86,20 @@ def check_id(id: object, path: str) -> str:
     if size > MAX_ID_BYTES:
         raise InvalidMessageError(f"{path}.id takes {size} bytes; {MAX_ID_BYTES} are allowed")
     return exact(id)
+
+
+def check_url(url: object) -> str:
+    """The URL or path of a store, as text."""
+    text = os.fspath(url) if isinstance(url, os.PathLike) else url
+    if isinstance(text, bytes):
+        raise ValueError("a store's URL is a str or a path, not bytes; os.fsdecode makes it one")
+    if not isinstance(text, str):
+        raise ValueError(f"a store's URL is a str or a path, not {type(text).__name__}")
+    if not text:
+        raise ValueError("a store's URL is empty; a path such as 'chat.db' will do")
+    if "\0" in text:
+        raise ValueError("a store's URL holds NUL; a path such as 'chat.db' will do")
+    return text
 
 
 def check_namespace(namespace: str) -> str:

@@ -26,6 +26,19 @@ def show(us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=us)
 
 
+def nearest(us: object) -> int:
+    """What is stored as a time, or, where that is none, the nearest one that the calendar has.
+
+    For what damage has changed, so that it hides nothing beside it: what is no number is 1970.
+    """
+    return min(max(us, FIRST), LAST) if isinstance(us, int) else 0
+
+
 def read(moment: datetime) -> int:
     """The moment, in microseconds."""
     return (moment - _EPOCH) // _MICROSECOND
+
+
+FIRST = read(datetime.min.replace(tzinfo=UTC))
+LAST = read(datetime.max.replace(tzinfo=UTC))
+"""The first and the last moment of the calendar."""

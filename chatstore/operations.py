@@ -153,7 +153,8 @@ class ReadAfter(Operation[list[Row]]):
     """The first rows behind a row (`None`: from the oldest on), wherever it is by now.
 
     They are at most `limit`, and fewer if they are large; none only if there is none. A row that is
-    gone still marks its place by its ordinal.
+    gone still marks its place by its ordinal. What was stored since otherwise than by `Insert` is
+    behind it, `Replace` included; another conversation under the key has nothing behind it.
     """
 
     key: str

@@ -126,9 +126,7 @@ def open_async_store(
 
 
 def _kind(url: str | os.PathLike[str]) -> _Kind:
-    text = os.fspath(url)
-    if not text:
-        raise ValueError("a store's URL is empty; a path such as 'chat.db' will do")
+    text = arguments.check_url(url)
     scheme, found, _ = text.partition("://")
     if not found:
         scheme, colon, _ = text.partition(":")

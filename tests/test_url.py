@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 import chatstore
-from chatstore import ChatMessage, open_async_store, open_store
+from chatstore import (
+    AsyncRedisChatStore,
+    AsyncSQLChatStore,
+    ChatMessage,
+    RedisChatStore,
+    SQLChatStore,
+    StoreUnavailableError,
+    open_async_store,
+    open_store,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +57,53 @@ def test_what_names_no_store_is_refused(open_one: Any, url: str) -> None:
     with pytest.raises(ValueError, match=r"chat\.db") as caught:
         open_one(url)
     assert "secret" not in str(caught.value)
+
+
+class _Bytes:
+    def __fspath__(self) -> bytes:
+        return b"chat.db"
+
+
+NO_URLS: dict[str, Any] = {
+    "bytes": b"chat.db",
+    "URL of bytes": b"redis://localhost",
+    "path of bytes": _Bytes(),
+    "None": None,
+    "int": 5,
+    "bool": True,
+    "list": ["chat.db"],
+    "nothing": "",
+    "NUL": "chat\0.db",
+}
+OF_A_URL: dict[str, Any] = {
+    "open_store": open_store,
+    "open_async_store": open_async_store,
+    "SQLChatStore": SQLChatStore,
+    "AsyncSQLChatStore": AsyncSQLChatStore,
+    "RedisChatStore": RedisChatStore,
+    "AsyncRedisChatStore": AsyncRedisChatStore,
+}
+CASES = [
+    (which, what)
+    for which in OF_A_URL
+    for what in NO_URLS
+    # A path of SQLite is one to the system: the empty one is the folder where it is.
+    if not ("SQL" in which and what in ("nothing", "path of bytes"))
+]
+
+
+@pytest.mark.parametrize(("which", "what"), CASES)
+def test_what_is_no_url_is_called_what_it_is(which: str, what: str, tmp_path: Path) -> None:
+    words = {"nothing": "is empty", "NUL": "holds NUL"}.get(what, "is a str or a path, not ")
+    with contextlib.chdir(tmp_path), pytest.raises(ValueError, match=f"a store's URL {words}"):
+        OF_A_URL[which](NO_URLS[what])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["", ".", "{folder}", "sqlite:///{folder}"])
+def test_a_folder_is_called_one(url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailableError, match=r"it is a folder\. Give the name"):
+        SQLChatStore(url.format(folder=tmp_path))
 
 
 @pytest.mark.parametrize(

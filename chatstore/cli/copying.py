@@ -10,6 +10,7 @@ from typing import Any
 
 from chatstore import ChatStore, TransferError, collector
 from chatstore.cli import exits, stores
+from chatstore.cli.fresh import open_filling
 from chatstore.cli.parsing import Subparsers, add_json, command, namespace_of
 from chatstore.cli.terminal import Terminal, number, plural
 from chatstore.importers.between import CopyReport, copy_store
@@ -67,7 +68,7 @@ def copy(
     began = time.perf_counter()
     with ExitStack() as stack:
         one = stack.enter_context(stores.open_reading(*source))
-        other = stack.enter_context(stores.open_writing(*target))
+        other = stack.enter_context(open_filling(*target))
         report = _copy_stores(term, one, other, args.on_conflict)
     seconds = time.perf_counter() - began
     if args.json:

@@ -10,6 +10,7 @@ from typing import Any
 from chatstore import ChatStore, TransferError, collector
 from chatstore.cli import exits, piped, stores
 from chatstore.cli.copying import add_conflict, copy, in_words, pace, refuse_same, sizes
+from chatstore.cli.fresh import open_filling
 from chatstore.cli.parsing import (
     Subparsers,
     add_json,
@@ -115,7 +116,7 @@ def _import(args: argparse.Namespace, term: Terminal, importer: str, source: Sou
     began = time.perf_counter()
     name = stores.where(args.source) if source is None else os.path.basename(args.source)
     with (
-        stores.open_writing(url_of(args), namespace_of(args), ttl=args.ttl) as store,
+        open_filling(url_of(args), namespace_of(args), ttl=args.ttl) as store,
         term.progress(f"importing {name}") as update,
         collector.paused(),
         in_words(),

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from chatstore import ChatMessage
+from chatstore import ChatMessage, requests
 from chatstore.cli import exits, stores
 from chatstore.cli.parsing import (
     Subparsers,
@@ -75,6 +75,7 @@ def run_add(args: argparse.Namespace, term: Terminal) -> int:
     if not is_kept(text.replace("\0", "")):  # the system gave bytes
         raise exits.CommandError("TEXT is not UTF-8; convert it first (iconv)")
     message = ChatMessage(text, role=args.role, id=args.id)
+    requests.add_message(args.key, message, None, None)  # refuses before a file is made for it
     with stores.open_writing(url, namespace_of(args), ttl=args.ttl) as store:
         id = store.add_message(args.key, message)
     if args.json:

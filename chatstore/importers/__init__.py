@@ -144,6 +144,9 @@ def import_server(
         TransferError: A message cannot be read; a key exists. The store is as it was.
         StoreUnavailableError: The server cannot be reached.
     """
+    if importer not in SERVER_NAMES:
+        known = ", ".join(SERVER_NAMES)
+        raise TransferError(f"no importer of a server is called {importer!r}; known are {known}")
     if importer in TABLES:
         database = tables.Database(url)
         return _take(store, database, importer, TABLES[importer], on_conflict, None, progress)

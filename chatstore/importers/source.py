@@ -35,7 +35,11 @@ class Source:
     """
 
     def __init__(self, path: str | os.PathLike[str], member: str = "conversations") -> None:
-        self.path = os.fspath(path)
+        if not isinstance(path, str | bytes | os.PathLike):
+            raise TransferError(f"a file to import is named by its path, not {type(path).__name__}")
+        self.path = os.fsdecode(path)
+        if "\0" in self.path:
+            raise TransferError("the path of a file to import holds NUL; check it")
         self.member = member
 
     @property

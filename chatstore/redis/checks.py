@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chatstore import codec
+from chatstore import clock, codec
 from chatstore.records import Row
 from chatstore.redis import rows as layout
 
@@ -67,6 +67,9 @@ def problems(key: str, whole: Whole, lives: int) -> list[str]:
         found.append(f"{key!r}: a message lies beyond what was given out; the next may collide")
     if any(not row.archived and row.ordinal < header.edge for row in rows):
         found.append(f"{key!r}: an active message lies among those known as archived")
+    times = (header.created_at, header.updated_at, header.expires_at or 0)
+    if any(time != clock.nearest(time) for time in times):
+        found.append(f"{key!r}: a time of the conversation is no time")
     found += state_problems(key, *whole.state)
     if whole.ids != {row.id: row.ordinal for row in rows if row.id is not None}:
         found.append(f"{key!r}: the index of ids does not fit the messages")

@@ -17,6 +17,7 @@ anything unprintable is written as the inside of a JSON string. No member holds 
 import json
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from math import isfinite
 from typing import Any, NamedTuple
@@ -186,13 +187,18 @@ class Header(NamedTuple):
         return Conversation(
             key=key,
             count=self.held,
-            created_at=clock.show(self.created_at),
-            updated_at=clock.show(self.updated_at),
-            expires_at=None if self.expires_at is None else clock.show(self.expires_at),
+            created_at=_shown(self.created_at),
+            updated_at=_shown(self.updated_at),
+            expires_at=None if self.expires_at is None else _shown(self.expires_at),
             ttl=None if self.ttl is None else self.ttl / 1_000_000,
             metadata=json.loads(metadata),
             revision=f"{self.incarnation}-{self.changes}",
         )
+
+
+def _shown(us: int) -> datetime:
+    """The moment; of damage, the nearest that the calendar has."""
+    return clock.show(clock.nearest(us))
 
 
 def kept(result: str) -> tuple[str, int]:

@@ -65,7 +65,7 @@ def settings(
     if wait_ms == 0:
         raise ValueError("wait_ms is 0, which would wait for ever; give milliseconds")
     if redis_client is None:
-        address = connect.read(redis_url)
+        address = connect.read(arguments.check_url(redis_url))
         clustered, where = address.kind == "cluster", address.where
     else:
         address, clustered = None, _is_cluster(redis_client, awaited=awaited)

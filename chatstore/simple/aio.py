@@ -59,7 +59,7 @@ class AsyncSimpleChatStore(AsyncChatStore):
             **options: Those of `SimpleChatStore`.
 
         Raises:
-            TransferError: The file is damaged.
+            TransferError: The file is damaged, or cannot be read.
         """
         store = cls(**options)
         store._store = await in_thread(SimpleChatStore.from_persist_path, persist_path, **options)

@@ -27,6 +27,8 @@ class Held:
     expires_at: int | None = None
     changes: int = 0
     serial: int = 0
+    next_ordinal: int = 0
+    """Above those of all messages that ever were: what is appended is behind them, too."""
     rows: list[Row] = field(default_factory=list)
     known: dict[str, tuple[str, str]] | None = None
     """Format and payload by a caller's id, made when first asked for. It goes when messages go or
@@ -90,8 +92,9 @@ class Held:
 
     def append(self, drafts: Sequence[Draft]) -> list[Row]:
         """Store drafts at the end."""
-        first = self.rows[-1].ordinal + GAP if self.rows else 0
+        first = self.next_ordinal
         new = [self.row(draft, first + place * GAP) for place, draft in enumerate(drafts)]
+        self.next_ordinal += len(new) * GAP
         self.rows.extend(new)
         return new
 
@@ -104,6 +107,7 @@ class Held:
         before = self.rows[place - 1].ordinal if place else behind - 2 * GAP
         if behind - before < 2:
             self.rows[:] = [row._replace(ordinal=i * GAP) for i, row in enumerate(self.rows)]
+            self.next_ordinal = max(self.next_ordinal, len(self.rows) * GAP)
             before, behind = self.rows[place - 1].ordinal, self.rows[place].ordinal
         row = self.row(draft, (before + behind) // 2)
         self.rows.insert(place, row)

@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 from weakref import WeakSet
 
@@ -77,11 +76,16 @@ class SimpleChatStore(ChatStore):
             **options: Those of `SimpleChatStore`.
 
         Raises:
-            TransferError: The file is damaged.
+            TransferError: The file is damaged, or cannot be read.
         """
         store = cls(**options)
-        if Path(persist_path).exists():
-            store.import_json(persist_path, format="json")
+        try:
+            os.stat(persist_path)
+        except FileNotFoundError:
+            return store
+        except (OSError, TypeError, ValueError):
+            pass  # the import says what is wrong
+        store.import_json(persist_path, format="json")
         return store
 
     def json(self) -> str:

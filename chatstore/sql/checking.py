@@ -2,9 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import fields
 
 from chatstore import codec
 from chatstore.records import CheckReport, Row
+from chatstore.sql import mended
+from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.engine.faults import is_damage
 from chatstore.sql.models import BLOCK, GAP
 from chatstore.sql.places import regular_rows
@@ -16,14 +19,24 @@ def check(turn: Turn) -> CheckReport:
     """`ops.Check`; the turn must see one state."""
     problems = list(_as_far_as_readable("the database file", _database(turn)))
     conversations = messages = 0
-    for key, *row in turn.rows(turn.sql.held, namespace=turn.namespace):
-        held = Held(*row)
+    for row in turn.rows(turn.sql.held, namespace=turn.namespace):
+        described, held = row[: -len(fields(Held))], Held(*row[-len(fields(Held)) :])
+        key, count, *_ = described
         conversations += 1
-        messages += held.count
+        messages += count if isinstance(count, int) else 0
+        problems += mended.faults(described)
+        # The driver shows a byte that is no UTF-8 as text, under which nobody finds it.
+        if "\\x" in str(key) and mended.is_key(key) and not _is_found(turn, key, held):
+            problems.append(mended.no_key(key))
         problems += _as_far_as_readable(f"{key!r}", _conversation(turn, key, held))
     problems += _as_far_as_readable("messages", _orphans(turn))
     problems += _as_far_as_readable("states", _states(turn))
     return CheckReport(conversations, messages, problems)
+
+
+def _is_found(turn: Turn, key: str, held: Held) -> bool:
+    row = turn.row(turn.sql.find, namespace=turn.namespace, key=key, now=-EVERYTHING)
+    return row is not None and row[0] == held.conversation_id
 
 
 def _as_far_as_readable(what: str, look: Iterator[str]) -> Iterator[str]:

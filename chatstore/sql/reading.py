@@ -6,8 +6,9 @@ from chatstore import clock, errors
 from chatstore import operations as ops
 from chatstore.records import Conversation, Row
 from chatstore.sql.clauses import EVERYTHING
+from chatstore.sql.mended import told
 from chatstore.sql.places import ordinal_at
-from chatstore.sql.turn import Held, Turn, conversation
+from chatstore.sql.turn import Held, Turn
 
 _LOWEST = -EVERYTHING
 _LAST_CHARACTER = chr(0x10FFFF)
@@ -113,7 +114,7 @@ def list_conversations(turn: Turn, op: ops.ListConversations) -> list[Conversati
         after = op.after.key if isinstance(op.after, Conversation) else op.after
         low, high = bounds(op.prefix, after)
         rows = turn.rows(turn.sql.by_key, low=low, high=high, n=limit, **_mine(turn))
-        return [conversation(row) for row in rows]
+        return [told(row) for row in rows]
     behind = _behind(turn, op.after)
     if op.prefix:
         low, high = bounds(op.prefix, None)
@@ -122,13 +123,13 @@ def list_conversations(turn: Turn, op: ops.ListConversations) -> list[Conversati
         )
     else:
         rows = turn.rows(turn.sql.recent, n=limit, **behind, **_mine(turn))
-    return [conversation(row) for row in rows]
+    return [told(row) for row in rows]
 
 
 def describe(turn: Turn, op: ops.Describe) -> Conversation | None:
     """`ops.Describe`."""
     row = turn.row(turn.sql.describe, **turn.named(op.key))
-    return None if row is None else conversation(row)
+    return None if row is None else told(row)
 
 
 def _behind(turn: Turn, after: Conversation | str | None) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def _behind(turn: Turn, after: Conversation | str | None) -> dict[str, Any]:
         row = turn.row(turn.sql.describe, **turn.named(after))
         if row is None:
             raise errors.missing(after)
-        after = conversation(row)
+        after = told(row)
     return {"updated_at": clock.read(after.updated_at), "key": after.key}
 
 

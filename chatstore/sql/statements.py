@@ -259,7 +259,7 @@ class Statements(AppendStatements, StateStatements):
     totals = _sql(
         lambda _: select(func.count(), func.coalesce(func.sum(C.count), ZERO)).where(mine(), live())
     )
-    held = _sql(lambda _: select(C.key, *_HELD).where(mine()).order_by(C.key))
+    held = _sql(lambda _: select(*_DESCRIPTION, *_HELD).where(mine()).order_by(C.key))
     orphans = _sql(
         lambda _: select(func.count()).select_from(M).where(M.conversation_id.not_in(select(C.id)))
     )

@@ -8,10 +8,11 @@ from chatstore import arguments, clock, codec, errors
 from chatstore.records import Conversation, Draft, Row
 from chatstore.sql.appending import extend, unknown
 from chatstore.sql.clauses import EVERYTHING, PAGE_BYTES
+from chatstore.sql.mended import exported, is_key
 from chatstore.sql.models import GAP
 from chatstore.sql.reading import bounds
 from chatstore.sql.states_transfer import Taking, all_states, beside
-from chatstore.sql.turn import Turn, conversation
+from chatstore.sql.turn import Turn
 from chatstore.transfer import NEW, Accompanied, OnConflict, Snapshot, Stream, TransferReport
 
 PAGE = 1000
@@ -44,16 +45,18 @@ def _conversations(turn: Turn) -> Iterator[tuple[Conversation, Iterable[Row]]]:
 
 
 def _with_messages(turn: Turn) -> Iterator[tuple[Conversation, Iterable[Row]]]:
-    after = None
+    after = ""
     while True:
-        low, high = bounds("", after)
+        before = after
+        low, high = bounds("", after or None)
         named = {"namespace": turn.namespace, "now": turn.now, "low": low, "high": high}
         page = turn.rows(turn.sql.by_key, n=PAGE, **named)
         for row in page:
-            yield conversation(row), rows_of(turn, row[7])
-        if len(page) < PAGE:
+            if is_key(row[0]) and row[0] > after:  # else it is damaged, and no import would take it
+                after = row[0]
+                yield exported(row), rows_of(turn, row[7])
+        if len(page) < PAGE or after == before:
             return
-        after = page[-1][0]
 
 
 def rows_of(turn: Turn, conversation_id: int) -> Iterator[Row]:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from chatstore import clock, codec, json_text
 from chatstore.derived import derive
-from chatstore.errors import TransferError
 from chatstore.formats import VIEWS
 from chatstore.formats.chatstore import NAME
 from chatstore.json_text import quote
@@ -52,13 +51,11 @@ class Native(NamedTuple):
 
 
 def when(us: int) -> str:
-    """The moment as it stands in files."""
+    """The moment as it stands in files; of damage, the nearest that the calendar has."""
     try:
         return (_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds") + "Z"
     except (OverflowError, TypeError):
-        raise TransferError(
-            "the store holds a time that no calendar has; see check(), and restore a backup"
-        ) from None
+        return when(clock.nearest(us))
 
 
 def head(row: Row) -> str:
@@ -109,11 +106,10 @@ def told(conversation: Conversation) -> str:
         f'"created_at":"{when(clock.read(conversation.created_at))}"',
         f'"updated_at":"{when(clock.read(conversation.updated_at))}"',
     ]
-    if conversation.ttl is not None:
-        ttl = conversation.ttl
+    ttl, expires_at = conversation.ttl, conversation.expires_at
+    if ttl is not None and expires_at is not None:  # one alone is damage, which no import takes
         parts.append(f'"ttl":{int(ttl) if ttl == int(ttl) else ttl!r}')
-    if conversation.expires_at is not None:
-        parts.append(f'"expires_at":"{when(clock.read(conversation.expires_at))}"')
+        parts.append(f'"expires_at":"{when(clock.read(expires_at))}"')
     if conversation.metadata:
         parts.append(f'"metadata":{codec.encode_metadata(conversation.metadata)}')
     return ",".join(parts)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -23,8 +23,6 @@ _KNOWN = "file"  # no revision, and not `stream.NEW`: the file tells what is kno
 _NATIVE = frozenset(("format", "role", "kind", "tool_call_ids", "payload", "raw"))
 _LINE = OWN | _NATIVE
 _TOLD = frozenset(("created_at", "updated_at", "ttl", "expires_at", "metadata"))
-_FIRST = clock.read(datetime.min.replace(tzinfo=UTC))
-_LAST = clock.read(datetime.max.replace(tzinfo=UTC))
 
 match_line = re.compile(rf'\{{{HEAD},"payload":({PLAIN}\}})\}}').fullmatch
 
@@ -156,7 +154,7 @@ def read_time(text: Any, name: str) -> int:
         us = clock.read(datetime.fromisoformat(text))
     except (ValueError, TypeError):
         raise MemberError(f"{name} is no time such as 2026-01-31T12:00:00.000000Z") from None
-    if not _FIRST <= us <= _LAST:
+    if not clock.FIRST <= us <= clock.LAST:
         raise MemberError(f"{name} is out of the calendar")
     return us
 

@@ -23,6 +23,9 @@ def shape(target: Target, format: Format | None) -> tuple[Format, bool]:
     if format not in (None, "json", "jsonl"):
         raise TransferError(f"format is 'json' or 'jsonl', not {format!r}")
     if not is_path(target):
+        if format is None and not (hasattr(target, "read") or hasattr(target, "write")):
+            kind = type(target).__name__
+            raise TransferError(f"a file is named by its path, or open, and no {kind}")
         if format is None:
             raise TransferError("an open file has no name that says its format; give format=")
         return format, False

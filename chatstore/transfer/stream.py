@@ -46,13 +46,13 @@ def accompanied(told: Conversation, state: StateDraft, *, changed: bool) -> Acco
 
 def alone(key: str, state: StateDraft, ttl: int | None, expires_at: int | None) -> Accompanied:
     """A state without messages; ttl and expiry in microseconds."""
-    at = clock.show(state.updated_at)
+    at = clock.show(clock.nearest(state.updated_at))
     return Accompanied(
         key=key,
         count=0,
         created_at=at,
         updated_at=at,
-        expires_at=None if expires_at is None else clock.show(expires_at),
+        expires_at=None if expires_at is None else clock.show(clock.nearest(expires_at)),
         ttl=None if ttl is None else ttl / 1_000_000,
         metadata={},
         revision=_KNOWN,

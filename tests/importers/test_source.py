@@ -1,10 +1,12 @@
 import gzip
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatstore import ChatMessage, ChatStore, TransferError, open_store
-from chatstore.importers import import_file
+from chatstore.importers import import_file, import_server
 from chatstore.importers.between import content_digest, copy_store
 from chatstore.importers.registry import NAMES, find, guess
 from chatstore.importers.source import Source
@@ -126,3 +128,19 @@ def test_a_copy_compares_what_it_put_there(
             "'b' has other content in the target",
             "'c' is missing in the target",
         ]
+
+
+@pytest.mark.parametrize("path", [None, 5, True, ["chat.json"], "chat\0.json"])
+def test_what_is_no_path_is_called_what_it_is(store: ChatStore, path: Any) -> None:
+    with pytest.raises(TransferError, match=r"named by its path, not|holds NUL"):
+        import_file(store, path)
+
+
+def test_a_path_may_be_bytes(store: ChatStore, lines: Write) -> None:
+    path: Any = os.fsencode(lines(ROW))
+    assert import_file(store, path).messages == 1
+
+
+def test_an_importer_of_a_server_that_is_unknown_is_named(store: ChatStore) -> None:
+    with pytest.raises(TransferError, match=r"'openai'; known are langchain-sql, "):
+        import_server(store, "redis://localhost", "openai")

@@ -1,6 +1,8 @@
 """The sorted set itself: fields that survive, ordinals that are spaced anew, statuses that mix."""
 
 import random
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -94,6 +96,27 @@ def test_an_iteration_finds_its_place_though_ordinals_moved(redis_url: str) -> N
         assert seen == [str(number) for number in range(600)]
 
 
+@pytest.mark.parametrize("replace", [False, True], ids=["set_messages", "write_state"])
+def test_ordinals_begin_anew_before_a_double_is_too_small(
+    redis_server: RedisServer, redis_url: str, replace: bool
+) -> None:
+    with opened("sync", redis_url) as store, redis_server.client() as raw:
+        for top, begins in [(2**52 - rows.GAP, False), (2**52 + rows.GAP, True)]:
+            store.set_messages(KEY, say("a"))
+            header = rows.text(raw.zrange(NAME, -1, -1)[0])
+            fields = header.split("|")
+            fields[7] = str(top - int(fields[9]) * rows.GAP)
+            raw.zrem(NAME, header)
+            raw.zadd(NAME, {"|".join(fields): "inf"})
+            if replace:
+                write_state(store, "b", "c", replace=True)
+            else:
+                store.set_messages(KEY, say("b", "c"))
+            ordinals = [record.ordinal for record in store.get_records(KEY)]
+            assert ordinals == ([2**45, 2**45 + rows.GAP] if begins else [2**52, 2**52 + rows.GAP])
+            assert store.check().ok
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_mixed_statuses_are_read_as_by_a_list(redis_url: str, seed: int) -> None:
     rng = random.Random(seed)
@@ -170,6 +193,28 @@ def test_check_sees_each_kind_of_damage(redis_server: RedisServer, redis_url: st
                 raw.zremrangebyrank(NAME, -2, -2),
             )
         )
+
+
+def test_times_that_are_none_keep_nothing_from_a_backup(
+    redis_server: RedisServer, redis_url: str, tmp_path: Path
+) -> None:
+    with opened("sync", redis_url) as store, redis_server.client(decode_responses=True) as raw:
+        store.add_messages(KEY, say("a", "b"))
+        store.add_message("user2", ChatMessage("c"))
+        for rank, place in [(-1, 3), (-2, 6)]:  # created_at of the conversation, of a message
+            member, score = raw.zrange(NAME, rank, rank, withscores=True)[0]
+            fields = member.split("|")
+            fields[place] = str(9 * 10**18)
+            raw.zrem(NAME, member)
+            raw.zadd(NAME, {"|".join(fields): score})
+        assert [told.key for told in store.get_conversations(order="key")] == [KEY, "user2"]
+        assert len([p for p in store.check().problems if "no time" in p]) == 2
+        store.export_json(tmp_path / "chat.jsonl")
+        expected = store.get_messages(KEY), store.get_messages("user2")
+    with opened("sync", redis_url, namespace="again") as again:
+        again.import_json(tmp_path / "chat.jsonl")
+        assert (again.get_messages(KEY), again.get_messages("user2")) == expected
+        assert again.get_records(KEY)[1].created_at == datetime.max.replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("face", FACES)

@@ -160,7 +160,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailableError, match="Check the path"):
+    with pytest.raises(StoreUnavailableError, match="it is a folder"):
         open_database(tmp_path).read(count)
 
 

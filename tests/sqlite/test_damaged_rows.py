@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,29 @@ READABLE = {
 TIMES = {
     "a time that is no number": "created_at = 'x'",
     "a time out of the calendar": "created_at = 9000000000000000000",
+}
+CONVERSATIONS = {
+    "a time that is no number": "created_at = 'x'",
+    "a time out of the calendar": "created_at = 9000000000000000000",
+    "a time before the calendar": "updated_at = -9000000000000000000",
+    "an end that is no number": "ttl = 1000000, expires_at = 'x'",
+    "an end out of the calendar": "ttl = 1000000, expires_at = 9000000000000000000",
+    "a ttl without an end": "ttl = 1000000",
+    "an end without a ttl": "expires_at = 9000000000000000000",
+    "a ttl that is no number": "ttl = 'x', expires_at = 4000000000000000",
+    "a ttl that no store takes": "ttl = 9000000000000000000, expires_at = 4000000000000000",
+    "metadata that is no JSON": "metadata = '{'",
+    "metadata that is no object": "metadata = '[1]'",
+    "metadata that JSON cannot hold": "metadata = '{\"a\":NaN}'",
+    "a byte of the metadata": f"metadata = {NO_UTF8}",
+    "metadata of bytes": "metadata = x'ff'",
+    "a count that is no number": "count = 'x'",
+}
+KEYS = {
+    "a byte of the key": "key = CAST(x'7573ff65' AS TEXT)",
+    "a last byte of the key": "key = CAST(x'7573657231ff' AS TEXT)",
+    "a key of bytes": "key = x'7573'",
+    "a key that holds NUL": "key = 'user1' || char(0)",
 }
 
 
@@ -71,8 +95,8 @@ def test_a_damaged_row_hides_no_other(path: Path, what: str) -> None:
         assert all("user1" in problem for problem in problems)
 
 
-@pytest.mark.parametrize("what", [*UNDECODABLE.values(), *READABLE.values()],
-                         ids=[*UNDECODABLE, *READABLE])  # fmt: skip
+@pytest.mark.parametrize("what", [*UNDECODABLE.values(), *READABLE.values(), *TIMES.values()],
+                         ids=[*UNDECODABLE, *READABLE, *TIMES])  # fmt: skip
 @pytest.mark.parametrize("name", ["chat.jsonl", "chat.json"])
 def test_what_can_be_read_is_exported(path: Path, what: str, name: str) -> None:
     damage(path, what)
@@ -83,6 +107,53 @@ def test_what_can_be_read_is_exported(path: Path, what: str, name: str) -> None:
     with open_store("memory://") as again:
         again.import_json(file)
         assert seen(again) == before
+        moments = [record.created_at for record in again.get_records("user1")]
+        if what == TIMES["a time that is no number"]:
+            assert moments[1] == datetime(1970, 1, 1, tzinfo=UTC)
+        elif what == TIMES["a time out of the calendar"]:
+            assert moments[1] == datetime.max.replace(tzinfo=UTC)
+
+
+def damage_conversation(path: Path, what: str) -> None:
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute(f"UPDATE chatstore_conversation SET {what} WHERE key = 'user1'")
+
+
+@pytest.mark.parametrize("what", CONVERSATIONS.values(), ids=CONVERSATIONS)
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.json"])
+def test_a_damaged_conversation_hides_no_other(path: Path, what: str, name: str) -> None:
+    damage_conversation(path, what)
+    file = path.with_name(name)
+    with open_store(path) as store:
+        told = store.get_conversation("user1")
+        assert told is not None
+        assert isinstance(told.metadata, dict)
+        both = {"user1", "user2"}
+        assert {told.key for told in store.get_conversations()} == both
+        assert {told.key for told in store.get_conversations(order="key")} == both
+        assert [problem for problem in store.check().problems if "user1" in problem]
+        assert not [problem for problem in store.check().problems if "user2" in problem]
+        store.export_json(file)
+        before = {key: store.get_messages(key) for key in both}
+    with open_store("memory://") as again:
+        again.import_json(file)
+        assert {key: again.get_messages(key) for key in again.get_keys()} == before
+        assert again.check().ok
+
+
+@pytest.mark.parametrize("what", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("name", ["chat.jsonl", "chat.json"])
+def test_a_damaged_key_keeps_no_other_from_a_backup(path: Path, what: str, name: str) -> None:
+    damage_conversation(path, what)
+    file = path.with_name(name)
+    with open_store(path) as store:
+        assert ["is no key" in problem for problem in store.check().problems] == [True]
+        store.export_json(file)
+        kept = store.get_messages("user2")
+    with open_store("memory://") as again:
+        again.import_json(file)
+        assert again.get_messages("user2") == kept
+        assert again.check().ok
 
 
 @pytest.mark.parametrize("what", UNDECODABLE.values(), ids=UNDECODABLE)

@@ -8,7 +8,7 @@ import random
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -53,6 +53,30 @@ def test_a_name_that_says_no_format(name: str, tmp_path: Path) -> None:
         with pytest.raises(TransferError, match=r"\.json, \.jsonl or \.jsonl\.gz"):
             call(tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("target", [None, 5, True, ["chat.json"]])
+def test_what_is_neither_a_path_nor_a_file(target: Any) -> None:
+    store = given_store()
+    for call in (store.export_json, store.import_json):
+        with pytest.raises(TransferError, match=f"or open, and no {type(target).__name__}$"):
+            call(target)
+
+
+@pytest.mark.parametrize("path", [None, 5, "chat\0.json", "x" * 300, "folder", "file/x.json"])
+def test_a_store_of_no_file_is_an_error(path: Any, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(OLD)
+    with chdir(tmp_path), pytest.raises(TransferError):
+        SimpleChatStore.from_persist_path(path)
+
+
+def test_a_store_of_a_file_by_its_name_in_bytes(tmp_path: Path) -> None:
+    path: Any = os.fsencode(tmp_path / "chat.json")
+    assert SimpleChatStore.from_persist_path(path).get_keys() == []
+    store = given_store()
+    store.persist(path)
+    assert everything(SimpleChatStore.from_persist_path(path)) == everything(store)
 
 
 def test_format_says_what_the_name_does_not(tmp_path: Path) -> None:
@@ -406,6 +430,7 @@ def test_no_room_for_the_copy_of_a_pipe(monkeypatch: Any) -> None:
     class Full(io.BytesIO):
         write = fails(OSError(errno.ENOSPC, "No space left"))
 
+    given_store().export_json(io.BytesIO(), format="json")  # imports what is imported late
     monkeypatch.setattr("tempfile.SpooledTemporaryFile", lambda *_: Full())
     with pytest.raises(TransferError, match="no room for a copy"):
         SimpleChatStore().import_json(cast(Any, OneWay(b"x")), format="jsonl")

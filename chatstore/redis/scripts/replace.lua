@@ -45,7 +45,7 @@ elseif c then
   end
   redis.call('UNLINK', key)
   c.text = nil
-  c.top, c.count, c.archived, c.edge = BASE - GAP, 0, 0, '0'
+  emptied(c)
 else
   c = begin(ARGV[1] .. '.' .. ARGV[2], ARGV[3], at)
   c.begins = true

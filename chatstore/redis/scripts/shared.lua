@@ -8,6 +8,7 @@
 
 local GAP = 1048576
 local BASE = 35184372088832 -- 2^45: room for 33 million messages before the first
+local MOST = 4503599627370496 -- 2^52: doubles below 2^53 leave room for an insert
 local LIFE = 90000 -- milliseconds for which a call may be repeated
 local DIGITS = '%.0f' -- tostring() keeps 14
 local FIELDS = '^~cs1|([^|]+)|(%d*)|(%d+)|(%d+)|(%d+)|(%d+)|(%-?%d+)|(%d+)|(%d+)|(%d+)|%d+|%d*|([^|]*)|(%d*)|(%d*|%d*)$'
@@ -43,6 +44,13 @@ local function begin(inc, ttl, at)
     ttl = ttl, created = string.format(DIGITS, at), moved = '0', writer = '', number = '',
     result = '|',
   }
+end
+
+-- All messages have gone, and others come. Their ordinals go on rising, so that whoever reads page
+-- by page finds them behind those that he has; billions of messages later they begin anew.
+local function emptied(c)
+  if c.top > MOST then c.top = BASE - GAP end
+  c.count, c.archived, c.edge = 0, 0, '0'
 end
 
 -- What the header tells of the last append.

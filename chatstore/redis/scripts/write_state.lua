@@ -64,7 +64,7 @@ elseif replaces then
   end
   redis.call('UNLINK', key)
   c.text = nil
-  c.top, c.count, c.archived, c.edge = BASE - GAP, 0, 0, '0'
+  emptied(c)
 else
   if state then redis.call('ZREM', key, state) end
   if left and left ~= parted then redis.call('ZREM', key, left) end

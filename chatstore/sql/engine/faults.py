@@ -43,6 +43,7 @@ _CORRUPT: _Verdict = (
     "it is damaged, or is not a database of this library; writing has stopped. Keep a copy of the "
     "file, look with `chatstore check`, export what can be read and restore the rest from a backup",
 )
+_FOLDER: _Verdict = (StoreUnavailableError, "it is a folder. Give the name of a file in it")
 _UNAVAILABLE: _Verdict = (
     StoreUnavailableError,
     "it cannot be opened. Check the path, and that its folder exists and may be entered",
@@ -182,7 +183,9 @@ def from_sqlite(error: BaseException, name: str, path: Path | None) -> ChatStore
         return closed(name)
     primary = code.partition("_")[0]
     verdict = _SQLITE.get(primary, _REFUSED)
-    if primary == "IOERR" and path is not None and _is_full(path):
+    if primary == "CANTOPEN" and path is not None and path.is_dir():
+        verdict = _FOLDER
+    elif primary == "IOERR" and path is not None and _is_full(path):
         verdict = _FULL
     elif primary == "CANTOPEN" and path is not None and _is_unwritable(path):
         verdict = _READ_ONLY

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
+from chatstore.arguments import check_url
 from chatstore.sql.engine.sqlite import Place
 
 _DRIVERS = frozenset({"pysqlite", "aiosqlite"})
@@ -20,8 +21,8 @@ def url_of(target: str | sa.URL | sa.Engine) -> sa.URL:
     refuse_async(target)
     if isinstance(target, sa.Engine):
         return target.url
-    if isinstance(target, str):
-        scheme, colon, rest = target.partition("://")
+    if not isinstance(target, sa.URL):
+        scheme, colon, rest = check_url(target).partition("://")
         target = f"{scheme.lower()}{colon}{rest}"
     try:
         return sa.make_url(target)
@@ -55,6 +56,7 @@ def refuse_async(target: object) -> None:
 def sqlite_place(target: str | Path | sa.URL | sa.Engine) -> Place:
     """Where the database is."""
     if isinstance(target, Path):
+        check_url(target)
         return Place(str(target), target.resolve())
     url = url_of(target)
     if url.get_backend_name() != "sqlite":

@@ -1,10 +1,13 @@
 """`iter_messages`."""
 
+from pathlib import Path
+
 import pytest
 
 from chatstore import ChatMessage, ChatStore, InvalidKeyError
 from chatstore.store import PAGE
 from chatstore.testing.conformance.base import KEY, Base, say, texts
+from chatstore.testing.conformance.states import write
 
 LENGTH = 2 * PAGE + 50
 SPOKEN = [f"{number}" for number in range(LENGTH)]
@@ -90,6 +93,64 @@ class Iterating(Base):
             if len(heard) == 1:
                 store.delete_messages(KEY)
                 store.add_messages(KEY, say(*["new"] * LENGTH))
+        assert heard == SPOKEN[:PAGE]
+
+    @pytest.mark.parametrize("length", [1, PAGE, LENGTH + 10])
+    def test_what_takes_its_place_meanwhile_is_seen_whole(
+        self, store: ChatStore, length: int
+    ) -> None:
+        store.add_messages(KEY, say(*SPOKEN))
+        new = [f"new {number}" for number in range(length)]
+        heard = []
+        for message in store.iter_messages(KEY):
+            heard.append(message.content)
+            if len(heard) == 10:
+                store.set_messages(KEY, say(*new))
+        assert heard == SPOKEN[:PAGE] + new
+
+    def test_what_is_saved_in_its_place_meanwhile_is_seen_whole(self, store: ChatStore) -> None:
+        store.add_messages(KEY, say(*SPOKEN))
+        heard = []
+        for message in store.iter_messages(KEY):
+            heard.append(message.id or message.content)
+            if len(heard) == 10:
+                write(store, "new", "newer", replace=True)
+        assert heard == [*SPOKEN[:PAGE], "new", "newer"]
+
+    @pytest.mark.parametrize("archived", [0, 100])
+    def test_what_takes_the_place_of_a_status_is_seen_behind_the_others(
+        self, store: ChatStore, archived: int
+    ) -> None:
+        store.add_messages(KEY, say(*SPOKEN[:-archived] if archived else SPOKEN))
+        store.add_messages(KEY, say(*SPOKEN[LENGTH - archived :]), status="archived")
+        heard = []
+        for message in store.iter_messages(KEY):
+            heard.append(message.content)
+            if len(heard) == 10:
+                store.set_messages(KEY, say("new", "newer"), status="active")
+        stay = SPOKEN[LENGTH - archived :]
+        assert heard == [*SPOKEN[:PAGE], *stay, "new", "newer"]
+
+    def test_what_is_appended_where_the_newest_was_is_seen(self, store: ChatStore) -> None:
+        store.add_messages(KEY, say(*SPOKEN[:PAGE]))
+        heard = []
+        for message in store.iter_messages(KEY):
+            heard.append(message.content)
+            if len(heard) == 10:
+                store.delete_last_message(KEY)
+                store.add_message(KEY, ChatMessage("new"))
+        assert heard == [*SPOKEN[:PAGE], "new"]
+
+    def test_another_conversation_from_a_file_is_another(
+        self, store: ChatStore, tmp_path: Path
+    ) -> None:
+        store.add_messages(KEY, say(*SPOKEN))
+        store.export_json(tmp_path / "backup.jsonl")
+        heard = []
+        for message in store.iter_messages(KEY):
+            heard.append(message.content)
+            if len(heard) == 10:
+                store.import_json(tmp_path / "backup.jsonl", on_conflict="replace")
         assert heard == SPOKEN[:PAGE]
 
     def test_two_iterations_do_not_disturb_each_other(self, store: ChatStore) -> None:

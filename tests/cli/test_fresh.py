@@ -1,0 +1,142 @@
+"""A SQLite file that an import or a copy makes: it is there when all is in it, or not at all."""
+
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatstore import ChatMessage, ChatStore, ConflictError, StoreFullError, open_store
+from chatstore.cli.fresh import open_filling
+from tests.cli.conftest import Run
+from tests.cli.test_moving import digest, openai_file
+
+
+def files() -> list[str]:
+    return sorted(os.listdir())
+
+
+@pytest.mark.parametrize("url", ["new.db", "sqlite:///new.db", "folder/new.db"])
+def test_a_file_that_breaks_off_leaves_nothing(run: Run, chat: str, url: str) -> None:
+    os.mkdir("folder")
+    run("export", "out.jsonl", "--url", chat)
+    Path("cut.jsonl").write_bytes(Path("out.jsonl").read_bytes()[:-20])
+    before = files()
+    assert run("import", "cut.jsonl", "--url", url).code == 14
+    assert (files(), os.listdir("folder")) == (before, [])
+    found = run("import", "out.jsonl", "--url", url)
+    assert found.code == 0
+    assert digest(url) == digest(chat)
+    path = Path("folder/new.db" if "folder" in url else "new.db")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_nlink == 1
+    hidden = [name for name in (*files(), *os.listdir("folder")) if name.startswith(".")]
+    assert hidden == []
+
+
+def test_a_row_that_is_broken_leaves_nothing(run: Run) -> None:
+    name = openai_file("a")
+    with open(name, "a") as file:
+        file.write('{"messages": 5}\n')
+    assert run("import", name, "--url", "new.db").code == 14
+    assert files() == [name]
+
+
+def test_a_server_that_is_not_there_leaves_nothing(run: Run) -> None:
+    for words in (
+        ("copy", "redis://127.0.0.1:1/0", "new.db"),
+        ("import", "redis://127.0.0.1:1/0", "--url", "new.db"),
+        ("import", "redis://127.0.0.1:1/0", "--from", "langchain-redis", "--url", "new.db"),
+    ):
+        assert run(*words).code != 0
+        assert files() == []
+
+
+@pytest.mark.parametrize("words", [("", "text"), ("k" * 1025, "text"), ("k", "text", "--id", "~1")])
+def test_a_message_that_is_refused_leaves_nothing(run: Run, words: tuple[str, ...]) -> None:
+    assert run("add", *words, "--url", "new.db").code in (10, 11)
+    assert files() == []
+
+
+def fill(work: Callable[[ChatStore], object]) -> None:
+    with open_filling("new.db", "") as store:
+        store.add_message("mine", ChatMessage("x"))
+        work(store)
+
+
+def temporary() -> str:
+    (name,) = (name for name in files() if name.endswith(".tmp"))
+    return name
+
+
+def test_an_interruption_leaves_nothing() -> None:
+    def work(_: ChatStore) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(work)
+    assert files() == []
+
+
+def test_what_another_program_makes_meanwhile_is_kept() -> None:
+    def work(_: ChatStore) -> None:
+        with open_store("new.db") as other:
+            other.add_message("theirs", ChatMessage("y"))
+
+    with pytest.raises(ConflictError, match=r"new\.db was made by another"):
+        fill(work)
+    with open_store("new.db") as other:
+        assert other.get_keys() == ["theirs"]
+    assert [name for name in files() if name.startswith(".")] == []
+
+
+def test_a_log_that_another_file_left_is_not_put_into_it(run: Run, chat: str) -> None:
+    with open_store("old.db") as old:
+        old.add_message("old", ChatMessage("x"))
+        shutil.copy("old.db-wal", "new.db-wal")
+    found = run("copy", chat, "new.db")
+    assert found.code == 0
+    assert digest("new.db") == digest(chat)
+    with open_store("new.db") as store:
+        assert store.check().ok
+
+
+def test_a_file_system_without_hard_links_will_do(
+    run: Run, chat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: Any) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    assert run("copy", chat, "new.db").code == 0
+    assert digest("new.db") == digest(chat)
+    assert [name for name in files() if name.startswith(".")] == []
+
+
+def test_a_file_whose_log_is_still_needed_is_none_yet() -> None:
+    readers = []
+
+    def work(store: ChatStore) -> None:
+        readers.append(sqlite3.connect(temporary(), isolation_level=None))
+        readers[0].execute("BEGIN")
+        readers[0].execute("SELECT count(*) FROM chatstore_message").fetchall()
+        store.add_message("mine", ChatMessage("y"))
+
+    with pytest.raises(StoreFullError, match=r"^new\.db: "):
+        fill(work)
+    with closing(readers[0]):
+        assert files() == []
+
+
+def test_errors_call_the_file_by_its_name() -> None:
+    def work(_: ChatStore) -> None:
+        raise StoreFullError(f"{temporary()}: no room")
+
+    with pytest.raises(StoreFullError, match=r"^new\.db: no room$"):
+        fill(work)
+    assert files() == []
