@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import psycopg
 
 from chatstore import AsyncSQLChatStore, ChatMessage
-from chatstore.sql.engine.postgres_database import CONNECTIONS, PostgresDatabase
+from chatstore.sql.engine.postgres import CONNECTIONS
+from chatstore.sql.engine.postgres_database import PostgresDatabase
 from tests.servers.proxy import FlakyProxy
 from tests.sql.ledger import wait_for
 

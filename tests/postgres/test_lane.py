@@ -21,7 +21,7 @@ from chatstore import (
     StoreUnavailableError,
 )
 from chatstore.sql.engine import lane
-from chatstore.sql.engine.postgres_database import CONNECTIONS
+from chatstore.sql.engine.postgres import CONNECTIONS
 from chatstore.sql.engine.single import Single
 from tests.postgres.support import (
     awaited,

@@ -14,7 +14,7 @@ from chatstore import AsyncSQLChatStore, ChatMessage, StoreUnavailableError
 from chatstore.sql.engine import flight, lane, traffic
 from chatstore.sql.engine.loops import Mailbox, Workers
 from chatstore.sql.engine.poll import Poll
-from chatstore.sql.engine.postgres_database import CONNECTIONS
+from chatstore.sql.engine.postgres import CONNECTIONS
 from tests.postgres.support import awaited, blocked, contradictions, engine, stored, waiting
 from tests.sql.ledger import wait_for
 
