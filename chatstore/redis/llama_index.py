@@ -8,6 +8,7 @@ from chatstore.errors import InvalidKeyError, InvalidMessageError, TransferError
 from chatstore.messages import ChatMessage
 from chatstore.records import Conversation, Draft
 from chatstore.redis import connect, faults
+from chatstore.redis.address import read
 from chatstore.redis.batches import RAW
 from chatstore.redis.store import SCAN_COUNT
 from chatstore.transfer import NEW, Stream
@@ -32,7 +33,7 @@ def stream(url: str) -> Stream:
         >>> def import_all(store, url):
         ...     return store._restore(partial(stream, url), "error")
     """
-    address = connect.read(url)
+    address = read(url)
     client: Any = None
     try:
         client = connect.client(address, awaited=False)

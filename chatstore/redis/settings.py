@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatstore import arguments
-from chatstore.redis import connect
+from chatstore.redis.address import Address, read
 from chatstore.redis.keys import Names
 from chatstore.redis.plans import Plans
+from chatstore.redis.retries import Patience
 
 
 @dataclass(slots=True)
@@ -22,7 +23,7 @@ class Settings:
     """
 
     plans: Plans
-    address: connect.Address | None
+    address: Address | None
     where: str
     replicas: int
     wait_ms: int
@@ -37,9 +38,9 @@ class Settings:
             and "max_connections" not in address.options
         )
 
-    def patience(self) -> connect.Patience:
+    def patience(self) -> Patience:
         """For one call."""
-        return connect.Patience(None if self.address is None else self.address.kind)
+        return Patience(None if self.address is None else self.address.kind)
 
 
 def settings(
@@ -65,7 +66,7 @@ def settings(
     if wait_ms == 0:
         raise ValueError("wait_ms is 0, which would wait for ever; give milliseconds")
     if redis_client is None:
-        address = connect.read(arguments.check_url(redis_url))
+        address = read(arguments.check_url(redis_url))
         clustered, where = address.kind == "cluster", address.where
     else:
         address, clustered = None, _is_cluster(redis_client, awaited=awaited)

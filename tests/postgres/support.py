@@ -1,13 +1,21 @@
-"""What the tests of the store on PostgreSQL share: a back door, and a network in between."""
+"""What the tests of the store on PostgreSQL share: a back door, tasks, a network in between."""
 
-from collections.abc import Iterator
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 
+from chatstore import AsyncSQLChatStore, ChatMessage
+from chatstore.sql.engine.postgres import CONNECTIONS
+from chatstore.sql.engine.postgres_database import PostgresDatabase
 from tests.servers.proxy import FlakyProxy
+from tests.sql.ledger import wait_for
+
+BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 
 def query(url: str, sql: str, *arguments: object) -> list[Any]:
@@ -49,3 +57,32 @@ def contradictions(url: str) -> list[Any]:
         "OR coalesce(c.next_ordinal <= max(m.ordinal), true) "
         "OR c.revision < max(m.serial) OR count(DISTINCT m.serial) <> count(m.ordinal)",
     )
+
+
+def awaited(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """The test, run on a loop of its own, and not for ever."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 60))
+
+    return run
+
+
+def engine(store: AsyncSQLChatStore) -> PostgresDatabase:
+    """The database of a store."""
+    database = store._store._database
+    assert isinstance(database, PostgresDatabase)
+    return database
+
+
+async def blocked(url: str, n: int) -> None:
+    """Until so many wait for a lock."""
+    await asyncio.to_thread(wait_for, lambda: query(url, BLOCKED) == [(n,)])
+
+
+async def waiting(url: str, store: AsyncSQLChatStore, n: int) -> "list[asyncio.Task[str]]":
+    """So many tasks that append to the conversation that is held, and wait in the server."""
+    tasks = [asyncio.create_task(store.add_message("held", ChatMessage(f"w{i}"))) for i in range(n)]
+    await blocked(url, min(n, CONNECTIONS))
+    return tasks

@@ -4,8 +4,7 @@ import asyncio
 import gc
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -17,52 +16,23 @@ from chatstore import (
     ChatMessage,
     DuplicateMessageError,
     InvalidMessageError,
-    SQLChatStore,
     StoreBusyError,
     StoreClosedError,
     StoreUnavailableError,
 )
 from chatstore.sql.engine import lane
-from chatstore.sql.engine.postgres_database import CONNECTIONS, PostgresDatabase
+from chatstore.sql.engine.postgres import CONNECTIONS
 from chatstore.sql.engine.single import Single
-from tests.postgres.support import contradictions, query, stored
+from tests.postgres.support import (
+    awaited,
+    blocked,
+    contradictions,
+    engine,
+    query,
+    stored,
+    waiting,
+)
 from tests.sql.ledger import wait_for
-
-BUSY = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-
-
-@pytest.fixture
-def url(postgres_url: str) -> str:
-    with SQLChatStore(postgres_url, upgrade=True) as store:
-        store.add_message("held", ChatMessage("0"))
-    return postgres_url
-
-
-@pytest.fixture
-def holder(url: str) -> Iterator[psycopg.Connection[Any]]:
-    """Holds the row of the conversation "held"."""
-    with psycopg.connect(url) as conn:
-        conn.execute("UPDATE chatstore_conversation SET count = count WHERE key = 'held'")
-        yield conn
-
-
-def engine(store: AsyncSQLChatStore) -> PostgresDatabase:
-    database = store._store._database
-    assert isinstance(database, PostgresDatabase)
-    return database
-
-
-async def blocked(url: str, n: int) -> None:
-    """Until so many wait for a lock."""
-    await asyncio.to_thread(wait_for, lambda: query(url, BUSY) == [(n,)])
-
-
-@asynccontextmanager
-async def waiting(url: str, store: AsyncSQLChatStore, n: int) -> AsyncIterator[list[Any]]:
-    """So many tasks that append to the conversation that is held, and wait in the server."""
-    tasks = [asyncio.create_task(store.add_message("held", ChatMessage(f"w{i}"))) for i in range(n)]
-    await blocked(url, min(n, CONNECTIONS))
-    yield tasks
 
 
 class Echo(Single[Any]):
@@ -81,22 +51,14 @@ class Echo(Single[Any]):
         return None if row is None else row[0]
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(main(), 60))
+@awaited
+async def test_a_crowd_loses_nothing(url: str, store: AsyncSQLChatStore) -> None:
+    async def work(who: int) -> None:
+        for n in range(20):
+            await store.add_message(f"k{who % 40}", ChatMessage(f"{who}:{n}"))
 
-
-def test_a_crowd_loses_nothing(url: str) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
-
-            async def work(who: int) -> None:
-                for n in range(20):
-                    await store.add_message(f"k{who % 40}", ChatMessage(f"{who}:{n}"))
-
-            await asyncio.gather(*(work(who) for who in range(64)))
-            assert len(engine(store)._pool._open) <= CONNECTIONS
-
-    run(main)
+    await asyncio.gather(*(work(who) for who in range(64)))
+    assert len(engine(store)._pool._open) <= CONNECTIONS
     held = stored(url)
     for who in range(64):
         mine = [text for text in held[f"k{who % 40}"] if text.startswith(f"{who}:")]
@@ -104,285 +66,235 @@ def test_a_crowd_loses_nothing(url: str) -> None:
     assert contradictions(url) == []
 
 
-def test_one_thread_waits_for_all(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
-            said = ChatMessage("a")
-            for _ in range(2):  # the first opens connections, for which there are other threads
-                await asyncio.gather(*(store.add_message(f"k{n}", said) for n in range(64)))
-            blocking: list[int] = []
-            monkeypatch.setattr(Single, "__call__", lambda work, conn: blocking.append(1))
-            await asyncio.gather(*(store.add_message(f"k{n}", said) for n in range(64)))
-            assert blocking == []
-
-    run(main)
+@awaited
+async def test_one_thread_waits_for_all(
+    url: str, store: AsyncSQLChatStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ChatMessage("a")
+    for _ in range(2):  # the first opens connections, for which there are other threads
+        await asyncio.gather(*(store.add_message(f"k{n}", said) for n in range(64)))
+    blocking: list[int] = []
+    monkeypatch.setattr(Single, "__call__", lambda work, conn: blocking.append(1))
+    await asyncio.gather(*(store.add_message(f"k{n}", said) for n in range(64)))
+    assert blocking == []
     assert query(url, "SELECT count(*) FROM chatstore_message") == [(1 + 3 * 64,)]
 
 
-def test_conversations_do_not_wait_for_each_other(
-    url: str, holder: psycopg.Connection[Any]
+@awaited
+async def test_conversations_do_not_wait_for_each_other(
+    url: str, store: AsyncSQLChatStore, holder: psycopg.Connection[Any]
 ) -> None:
-    async def main() -> None:
-        async with (
-            AsyncSQLChatStore(url) as store,
-            waiting(url, store, CONNECTIONS - 1) as tasks,
-        ):
-            for n in range(5):
-                await store.add_message("free", ChatMessage(f"{n}"))
-            assert not any(task.done() for task in tasks)
-            holder.rollback()
-            await asyncio.gather(*tasks)
-
-    run(main)
+    tasks = await waiting(url, store, CONNECTIONS - 1)
+    for n in range(5):
+        await store.add_message("free", ChatMessage(f"{n}"))
+    assert not any(task.done() for task in tasks)
+    holder.rollback()
+    await asyncio.gather(*tasks)
     held = stored(url)
     assert held["free"] == ["0", "1", "2", "3", "4"]
     assert sorted(held["held"]) == ["0", *sorted(f"w{n}" for n in range(CONNECTIONS - 1))]
 
 
-def test_a_connection_that_others_give_back_is_taken(
-    url: str, holder: psycopg.Connection[Any]
+@awaited
+async def test_a_connection_that_others_give_back_is_taken(
+    url: str, store: AsyncSQLChatStore, holder: psycopg.Connection[Any]
 ) -> None:
-    async def main() -> None:
-        async with (
-            AsyncSQLChatStore(url) as store,
-            waiting(url, store, CONNECTIONS - 1) as tasks,
-        ):
-            database, go = engine(store), threading.Event()
-            reading = asyncio.create_task(database.aread(lambda _: go.wait(20)))
-            pool = database._pool
-            await asyncio.to_thread(
-                wait_for, lambda: len(pool._open) == CONNECTIONS and not pool.free
-            )
-            late = asyncio.create_task(store.add_message("free", ChatMessage("late")))
-            await asyncio.sleep(0.1)
-            assert not late.done()
-            go.set()
-            await late
-            assert await reading
-            assert not any(task.done() for task in tasks)
-            holder.rollback()
-            await asyncio.gather(*tasks)
-
-    run(main)
+    tasks = await waiting(url, store, CONNECTIONS - 1)
+    database, go = engine(store), threading.Event()
+    reading = asyncio.create_task(database.aread(lambda _: go.wait(20)))
+    pool = database._pool
+    await asyncio.to_thread(wait_for, lambda: len(pool._open) == CONNECTIONS and not pool.free)
+    late = asyncio.create_task(store.add_message("free", ChatMessage("late")))
+    await asyncio.sleep(0.1)
+    assert not late.done()
+    go.set()
+    await late
+    assert await reading
+    assert not any(task.done() for task in tasks)
+    holder.rollback()
+    await asyncio.gather(*tasks)
     assert stored(url)["free"] == ["late"]
 
 
 @pytest.mark.usefixtures("holder")
-def test_each_has_its_own_patience(url: str) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url, lock_timeout=0.3) as store:
-            late = [store.add_message("held", ChatMessage("late")) for _ in range(4)]
-            good = [store.add_message(f"k{n}", ChatMessage("good")) for n in range(8)]
-            results = await asyncio.gather(*late, *good, return_exceptions=True)
-            assert [type(result) for result in results] == [StoreBusyError] * 4 + [str] * 8
-
-    run(main)
+@awaited
+async def test_each_has_its_own_patience(url: str) -> None:
+    async with AsyncSQLChatStore(url, lock_timeout=0.3) as hasty:
+        late = [hasty.add_message("held", ChatMessage("late")) for _ in range(4)]
+        good = [hasty.add_message(f"k{n}", ChatMessage("good")) for n in range(8)]
+        results = await asyncio.gather(*late, *good, return_exceptions=True)
+    assert [type(result) for result in results] == [StoreBusyError] * 4 + [str] * 8
     assert stored(url) == {"held": ["0"]} | {f"k{n}": ["good"] for n in range(8)}
 
 
-def test_what_fails_fails_alone(url: str) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
-            await store.add_message("k0", ChatMessage("first", id="a"))
-            for _ in range(8):
-                results = await asyncio.gather(
-                    *(store.add_message(f"k{n}", ChatMessage("other", id="a")) for n in range(30)),
-                    return_exceptions=True,
-                )
-                assert isinstance(results[0], DuplicateMessageError)
-                assert results[1:] == ["a"] * 29
-
-    run(main)
+@awaited
+async def test_what_fails_fails_alone(url: str, store: AsyncSQLChatStore) -> None:
+    await store.add_message("k0", ChatMessage("first", id="a"))
+    for _ in range(8):
+        results = await asyncio.gather(
+            *(store.add_message(f"k{n}", ChatMessage("other", id="a")) for n in range(30)),
+            return_exceptions=True,
+        )
+        assert isinstance(results[0], DuplicateMessageError)
+        assert results[1:] == ["a"] * 29
     assert stored(url)["k0"] == ["first"]
     assert stored(url)["k29"] == ["other"]
 
 
-def test_a_lost_connection_leaves_a_doubt_or_none(
-    url: str, holder: psycopg.Connection[Any]
+@awaited
+async def test_a_lost_connection_leaves_a_doubt_or_none(
+    url: str, store: AsyncSQLChatStore, holder: psycopg.Connection[Any]
 ) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
-            plain = asyncio.create_task(store.add_message("held", ChatMessage("plain")))
-            await blocked(url, 1)
-            named = asyncio.create_task(store.add_message("held", ChatMessage("named", id="m")))
-            await blocked(url, 2)
-            query(
-                url,
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE wait_event_type = 'Lock'",
-            )
-            with pytest.raises(StoreUnavailableError, match="nobody knows"):
-                await plain
-            holder.rollback()
-            assert await named == "m"
-            await store.add_message("held", ChatMessage("after"))
-
-    run(main)
+    plain = asyncio.create_task(store.add_message("held", ChatMessage("plain")))
+    await blocked(url, 1)
+    named = asyncio.create_task(store.add_message("held", ChatMessage("named", id="m")))
+    await blocked(url, 2)
+    query(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+    )
+    with pytest.raises(StoreUnavailableError, match="nobody knows"):
+        await plain
+    holder.rollback()
+    assert await named == "m"
+    await store.add_message("held", ChatMessage("after"))
     assert stored(url)["held"] == ["0", "named", "after"]
 
 
-def test_sessions_that_are_terminated_while_idle(url: str) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
-            for n in range(5):
-                await asyncio.gather(
-                    *(store.add_message(f"k{k}", ChatMessage(f"{n}")) for k in range(20))
-                )
-                query(
-                    url,
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE application_name = 'chatstore'",
-                )
-                await asyncio.sleep(0.05)
-
-    run(main)
+@awaited
+async def test_sessions_that_are_terminated_while_idle(url: str, store: AsyncSQLChatStore) -> None:
+    for n in range(5):
+        await asyncio.gather(*(store.add_message(f"k{k}", ChatMessage(f"{n}")) for k in range(20)))
+        query(
+            url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'chatstore'",
+        )
+        await asyncio.sleep(0.05)
     assert {tuple(stored(url)[f"k{k}"]) for k in range(20)} == {("0", "1", "2", "3", "4")}
 
 
-def test_a_cancellation_finds_it_settled(url: str, holder: psycopg.Connection[Any]) -> None:
-    async def main() -> None:
-        async with (
-            AsyncSQLChatStore(url) as store,
-            waiting(url, store, CONNECTIONS) as tasks,
-        ):
-            queued = asyncio.create_task(store.add_message("free", ChatMessage("never")))
-            await asyncio.sleep(0.05)
-            queued.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await queued
-            tasks[0].cancel()
-            await asyncio.sleep(0.05)
-            assert not tasks[0].done()
-            holder.rollback()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            assert isinstance(results[0], asyncio.CancelledError)
-            assert {type(result) for result in results[1:]} == {str}
-
-    run(main)
+@awaited
+async def test_a_cancellation_finds_it_settled(
+    url: str, store: AsyncSQLChatStore, holder: psycopg.Connection[Any]
+) -> None:
+    tasks = await waiting(url, store, CONNECTIONS)
+    queued = asyncio.create_task(store.add_message("free", ChatMessage("never")))
+    await asyncio.sleep(0.05)
+    queued.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await queued
+    tasks[0].cancel()
+    await asyncio.sleep(0.05)
+    assert not tasks[0].done()
+    holder.rollback()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert {type(result) for result in results[1:]} == {str}
     held = stored(url)
     assert "free" not in held
     assert len(held["held"]) == 1 + CONNECTIONS  # what was cancelled is stored, and was settled
 
 
-def test_closing_ends_what_runs_and_refuses_what_waits(
-    url: str, holder: psycopg.Connection[Any]
+@awaited
+async def test_closing_ends_what_runs_and_refuses_what_waits(
+    url: str, store: AsyncSQLChatStore, holder: psycopg.Connection[Any]
 ) -> None:
-    async def main() -> None:
-        async with (
-            AsyncSQLChatStore(url) as store,
-            waiting(url, store, CONNECTIONS) as tasks,
-        ):
-            queued = asyncio.create_task(store.add_message("free", ChatMessage("never")))
-            await asyncio.sleep(0.05)
-            closing = asyncio.create_task(store.close())
-            with pytest.raises(StoreClosedError):
-                await queued
-            holder.rollback()
-            await asyncio.gather(*tasks)
-            await closing
-            with pytest.raises(StoreClosedError):
-                await store.add_message("free", ChatMessage("never"))
-
-    before = threading.active_count()
-    run(main)
-    assert threading.active_count() <= before
+    tasks = await waiting(url, store, CONNECTIONS)
+    queued = asyncio.create_task(store.add_message("free", ChatMessage("never")))
+    await asyncio.sleep(0.05)
+    closing = asyncio.create_task(store.close())
+    with pytest.raises(StoreClosedError):
+        await queued
+    holder.rollback()
+    await asyncio.gather(*tasks)
+    await closing
+    with pytest.raises(StoreClosedError):
+        await store.add_message("free", ChatMessage("never"))
+    names = {"chatstore"}  # of threads
+    await asyncio.to_thread(
+        wait_for, lambda: names.isdisjoint(thread.name for thread in threading.enumerate())
+    )
     assert "free" not in stored(url)
 
 
-def test_the_thread_goes_when_idle_and_comes_again(
-    url: str, monkeypatch: pytest.MonkeyPatch
+@awaited
+async def test_the_thread_goes_when_idle_and_comes_again(
+    url: str, store: AsyncSQLChatStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane, "_IDLE_SECONDS", 0.02)
-
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
-            for n in range(4):
-                await store.add_message("k", ChatMessage(f"{n}"))
-                await asyncio.to_thread(wait_for, lambda: engine(store)._lane._thread is None)
-            for n in range(4, 60):  # on the edge
-                await asyncio.sleep(0.02)
-                await store.add_message("k", ChatMessage(f"{n}"))
-
-    run(main)
+    for n in range(4):
+        await store.add_message("k", ChatMessage(f"{n}"))
+        await asyncio.to_thread(wait_for, lambda: engine(store)._lane._thread is None)
+    for n in range(4, 60):  # on the edge
+        await asyncio.sleep(0.02)
+        await store.add_message("k", ChatMessage(f"{n}"))
     assert stored(url)["k"] == [f"{n}" for n in range(60)]
 
 
-def test_statements_are_prepared_until_a_pooler_mixes_them_up(url: str) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
-            database = engine(store)
+@awaited
+async def test_statements_are_prepared_until_a_pooler_mixes_them_up(
+    url: str, store: AsyncSQLChatStore
+) -> None:
+    database = engine(store)
 
-            def names(conn: Any) -> list[str]:
-                rows = conn.execute("SELECT name FROM pg_prepared_statements", prepare=False)
-                return [name for (name,) in rows]
+    def names(conn: Any) -> list[str]:
+        rows = conn.execute("SELECT name FROM pg_prepared_statements", prepare=False)
+        return [name for (name,) in rows]
 
-            for _ in range(10):
-                await store.add_message("k", ChatMessage("a"))
-            (name,) = [n for n in database.read(names) if n.startswith("chatstore_")]
-            assert len(name) > len("chatstore_") + 8
-            database.read(lambda conn: conn.pgconn.exec_(b"DEALLOCATE ALL"))  # type: ignore[attr-defined]
-            for _ in range(10):
-                await store.add_message("k", ChatMessage("b"))
-            assert database._server.prepare_after is None
-            assert database.read(names) == []
-
-    run(main)
+    for _ in range(10):
+        await store.add_message("k", ChatMessage("a"))
+    (name,) = [n for n in database.read(names) if n.startswith("chatstore_")]
+    assert len(name) > len("chatstore_") + 8
+    database.read(lambda conn: conn.pgconn.exec_(b"DEALLOCATE ALL"))  # type: ignore[attr-defined]
+    for _ in range(10):
+        await store.add_message("k", ChatMessage("b"))
+    assert database._server.prepare_after is None
+    assert database.read(names) == []
     assert stored(url)["k"] == ["a"] * 10 + ["b"] * 10
 
 
-def test_what_the_network_does_not_take_at_once(url: str) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
-            await store.add_message("k", ChatMessage("a"))
-            text = "ü" * (24 << 20)
-            works = [Echo(text), Echo(text), Echo("abc")]
-            assert await asyncio.gather(*map(engine(store).awrite, works)) == [24 << 20] * 2 + [3]
-
-    run(main)
+@awaited
+async def test_what_the_network_does_not_take_at_once(url: str, store: AsyncSQLChatStore) -> None:
+    await store.add_message("k", ChatMessage("a"))
+    text = "ü" * (24 << 20)
+    works = [Echo(text), Echo(text), Echo("abc")]
+    assert await asyncio.gather(*map(engine(store).awrite, works)) == [24 << 20] * 2 + [3]
 
 
-def test_texts_arrive_as_they_are_or_not_at_all(url: str) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
-            await store.add_message("k", ChatMessage("a"))
-            with pytest.raises(InvalidMessageError):
-                await engine(store).awrite(Echo("nul\0"))
-            nothing = Echo("", "SELECT 1 WHERE %(text)s::text = '100%%'")
-            assert await engine(store).awrite(nothing) is None
-
-    run(main)
+@awaited
+async def test_texts_arrive_as_they_are_or_not_at_all(url: str, store: AsyncSQLChatStore) -> None:
+    await store.add_message("k", ChatMessage("a"))
+    with pytest.raises(InvalidMessageError):
+        await engine(store).awrite(Echo("nul\0"))
+    nothing = Echo("", "SELECT 1 WHERE %(text)s::text = '100%%'")
+    assert await engine(store).awrite(nothing) is None
 
 
-def test_a_hosts_encoding(url: str) -> None:
+@awaited
+async def test_a_hosts_encoding(url: str) -> None:
     host = sa.make_url(url).set(
         drivername="postgresql+psycopg", query={"client_encoding": "latin1"}
     )
     hosted = sa.create_engine(host)
-
-    async def main() -> None:
-        async with AsyncSQLChatStore(hosted) as store:
-            for _ in range(8):
-                await store.add_message("schlüssel", ChatMessage("ü"))
-
-    run(main)
+    async with AsyncSQLChatStore(hosted) as guest:
+        for _ in range(8):
+            await guest.add_message("schlüssel", ChatMessage("ü"))
     hosted.dispose()
     assert stored(url)["schlüssel"] == ["ü"] * 8
 
 
-def test_a_commit_that_fails_is_seen(url: str) -> None:
+@awaited
+async def test_a_commit_that_fails_is_seen(url: str) -> None:
     """The row has come by then, and is worth nothing."""
     serial = f"{url}?options=-c%20default_transaction_isolation%3Dserializable"
 
-    async def main() -> None:
-        async with AsyncSQLChatStore(serial) as store:
+    async def work(key: str) -> None:
+        for n in range(20):
+            await strict.add_message(key, ChatMessage(f"{n}"))
 
-            async def work(key: str) -> None:
-                for n in range(20):
-                    await store.add_message(key, ChatMessage(f"{n}"))
-
-            await asyncio.gather(*(work(f"k{who}") for who in range(30)))
-
-    run(main)
+    async with AsyncSQLChatStore(serial) as strict:
+        await asyncio.gather(*(work(f"k{who}") for who in range(30)))
     held = stored(url)
     assert [held[f"k{who}"] for who in range(30)] == [[f"{n}" for n in range(20)]] * 30
     assert contradictions(url) == []
@@ -390,27 +302,23 @@ def test_a_commit_that_fails_is_seen(url: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_forks_in_the_middle(url: str) -> None:
-    async def main() -> None:
-        async with AsyncSQLChatStore(url) as store:
+@awaited
+async def test_forks_in_the_middle(url: str, store: AsyncSQLChatStore) -> None:
+    async def work(who: int) -> None:
+        for n in range(30):
+            await store.add_message(f"k{who}", ChatMessage(f"{n}"))
 
-            async def work(who: int) -> None:
-                for n in range(30):
-                    await store.add_message(f"k{who}", ChatMessage(f"{n}"))
-
-            crowd = [asyncio.create_task(work(who)) for who in range(20)]
-            children = []
-            for _ in range(4):
-                await asyncio.sleep(0.02)
-                child = os.fork()
-                if child == 0:
-                    os._exit(_in_child(store))
-                children.append(child)
-            await asyncio.gather(*crowd)
-            for child in children:
-                assert (await asyncio.to_thread(os.waitpid, child, 0))[1] == 0
-
-    run(main)
+    crowd = [asyncio.create_task(work(who)) for who in range(20)]
+    children = []
+    for _ in range(4):
+        await asyncio.sleep(0.02)
+        child = os.fork()
+        if child == 0:
+            os._exit(_in_child(store))
+        children.append(child)
+    await asyncio.gather(*crowd)
+    for child in children:
+        assert (await asyncio.to_thread(os.waitpid, child, 0))[1] == 0
     held = stored(url)
     assert contradictions(url) == []
     assert [held[f"k{who}"] for who in range(20)] == [[f"{n}" for n in range(30)]] * 20

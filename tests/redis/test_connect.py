@@ -20,7 +20,7 @@ from chatstore import (
     open_async_store,
     open_store,
 )
-from chatstore.redis import connect
+from chatstore.redis.address import read
 from tests.redis.given import FACES, KEY, held, opened
 from tests.servers import RedisCluster, RedisSentinel, RedisServer
 from tests.servers.fixtures import Running
@@ -148,17 +148,15 @@ def test_a_wrong_url_is_refused_at_once(url: str) -> None:
 
 
 def test_what_a_url_says() -> None:
-    found = connect.read(
-        "redis+sentinel://u:p%40@one:1,two:2,[::1]:3/the%20service/4?client_name=x"
-    )
+    found = read("redis+sentinel://u:p%40@one:1,two:2,[::1]:3/the%20service/4?client_name=x")
     assert found.hosts == (("one", 1), ("two", 2), ("::1", 3))
     assert found.service == "the service"
     assert found.options == {"username": "u", "password": "p@", "db": 4, "client_name": "x"}
     assert found.where == "redis+sentinel://one:1,two:2,[::1]:3/the service/4"
     assert "p@" not in repr(found)
-    assert connect.read("rediss+cluster://one").options == {"ssl": True}
-    assert connect.read("redis://").hosts == (("localhost", 6379),)
-    assert connect.read("unix:///run/redis.sock?db=2").where == "unix:///run/redis.sock"
+    assert read("rediss+cluster://one").options == {"ssl": True}
+    assert read("redis://").hosts == (("localhost", 6379),)
+    assert read("unix:///run/redis.sock?db=2").where == "unix:///run/redis.sock"
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,24 @@ A thread for each costs more than what it waits for: two thirds of an append wen
 interpreter from one to the other. Here each statement still has a connection to itself: it is a
 transaction by itself, fails alone, and waits for a lock alone. Only the waiting is shared. Whatever
 blocks (opening a connection, looking into an error) is passed on to another thread.
+
+All hang on that thread: if it fails, or none can be started, every task is told, and the next op
+starts another one.
 """
 
+import contextlib
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from chatstore.errors import ChatStoreError
-from chatstore.sql.engine.flight import Flight, Known
-from chatstore.sql.engine.op import Mail, Op
-from chatstore.sql.engine.poll import READ, WRITE, Poll
+from chatstore.sql.engine.flight import Known
+from chatstore.sql.engine.op import Op
+from chatstore.sql.engine.poll import READ
 from chatstore.sql.engine.pool import Pool
-from chatstore.sql.engine.postgres import Server, is_usable
+from chatstore.sql.engine.postgres import Server
+from chatstore.sql.engine.traffic import Queue, Traffic, failure, post_each
 
 if TYPE_CHECKING:
     import psycopg
@@ -54,12 +57,9 @@ class Lane:
     ) -> None:
         self._pool = pool
         self._server = server
-        self._mutex = mutex
         self._pass_on = pass_on
         self._has_help = has_help
-        self._queue: deque[Op] = deque()
-        self._flights: dict[int, Flight] = {}
-        self._ended: list[Op] = []
+        self._queue = Queue(mutex)
         self._known: WeakKeyDictionary[psycopg.Connection[Any], Known] = WeakKeyDictionary()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -70,8 +70,7 @@ class Lane:
 
     def submit(self, op: Op) -> None:
         """From a task: has it carried out as soon as there is a connection for it."""
-        op.queued = True
-        self._queue.append(op)
+        self._queue.add(op)
         if not self._roused and op.mail is not None:
             # Not amidst the turn of the loop, for whose interpreter the thread would ask at once.
             op.mail.call_soon(self._rouse)
@@ -92,146 +91,79 @@ class Lane:
     def _rouse(self) -> None:
         with self._starting:
             self._roused = True
-            if self._sockets is None:
-                self._sockets = socket.socketpair()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._sockets[0],), name="chatstore", daemon=True
-                )
-                self._thread.start()
-            mouth = self._sockets[1]
-        # Not in the lock: the thread wakes at this, and may ask for the lock.
-        mouth.send(b"!")
+            try:
+                _, mouth = self._sockets or self._start()
+            except Exception as error:  # noqa: BLE001 - the system has no thread or no file to give
+                self._give_up(error)
+                return
+        # Not in the lock: the thread wakes at this, and may ask for the lock. If it has failed
+        # meanwhile, it has told all that waited.
+        with contextlib.suppress(OSError):
+            mouth.send(b"!")
+
+    def _start(self) -> tuple[socket.socket, socket.socket]:
+        ear, mouth = socket.socketpair()
+        thread = threading.Thread(target=self._run, args=(ear,), name="chatstore", daemon=True)
+        try:
+            thread.start()
+        except BaseException:
+            ear.close()
+            mouth.close()
+            raise
+        self._thread, self._sockets = thread, (ear, mouth)
+        return self._sockets
 
     def _run(self, ear: socket.socket) -> None:
-        self._poll = Poll()
-        self._poll.register(ear.fileno(), READ)
+        traffic = None
+        try:
+            traffic = Traffic(
+                *(self._pool, self._server, self._queue, self._known),
+                *(self._pass_on, self._has_help),
+            )
+            traffic.poll.register(ear.fileno(), READ)
+            self._direct(traffic, ear)
+        except BaseException as error:  # noqa: BLE001
+            with self._starting:
+                self._end_thread()
+                self._give_up(error)
+            if traffic is not None:
+                traffic.break_off(error)
+
+    def _direct(self, traffic: Traffic, ear: socket.socket) -> None:
         idle = False
-        while not ((idle or self._stopped) and self._is_over()):
-            wait = None if self._flights else _IDLE_SECONDS
-            events = self._poll.wait(_STARVED_SECONDS if self._queue else wait)
+        while not ((idle or self._stopped) and self._is_over(traffic)):
+            wait = None if traffic.flights else _IDLE_SECONDS
+            events = traffic.poll.wait(_STARVED_SECONDS if self._queue else wait)
             for fd, event in events:
-                flight = self._flights.get(fd)
+                flight = traffic.flights.get(fd)
                 if flight is not None:
-                    self._advance(flight, event)
+                    traffic.advance(flight, event)
                     continue
                 ear.recv(64)
                 # First: who submits from here on rouses again.
                 self._roused = False
-            self._fill()
-            self._deliver()
+            traffic.fill()
+            traffic.deliver()
             idle = not events
 
-    def _is_over(self) -> bool:
+    def _is_over(self, traffic: Traffic) -> bool:
         with self._starting:
-            if self._queue or self._flights or self._roused:
+            if self._queue or traffic.flights or self._roused:
                 return False
-            for end in self._sockets or ():
-                end.close()
-            self._sockets = self._thread = None
+            self._end_thread()
         return True
 
-    def _fill(self) -> None:
-        """Sends what waits, as far as there are connections."""
-        while self._queue:
-            try:
-                conn = self._pool.spare()
-            except ChatStoreError as error:
-                self._end(self._next(), error)
-                continue
-            if conn is None:
-                # Help first: who waits there for room must not wait for what is reserved.
-                if not self._has_help() or not self._pool.reserve():
-                    return
-                op = self._next()
-                if op is None:
-                    self._pool.release()
-                else:
-                    self._pass_on(op, None, False)
-            elif not is_usable(conn):
-                self._pool.drop(conn)
-            elif (op := self._next()) is None:
-                self._pool.give(conn)
-            else:
-                known = self._known.get(conn)
-                if known is None:
-                    known = self._known[conn] = Known(conn)
-                self._take_off(Flight(conn, known, op))
+    def _end_thread(self) -> None:
+        for end in self._sockets or ():
+            end.close()
+        self._sockets = self._thread = None
 
-    def _next(self) -> Op | None:
-        with self._mutex:
-            while self._queue:
-                op = self._queue.popleft()
-                if op.queued:  # else it was taken back
-                    op.queued = False
-                    return op
-        return None
-
-    def _take_off(self, flight: Flight) -> None:
-        self._flights[flight.fd] = flight
-        self._poll.register(flight.fd, READ)
-        try:
-            flight.send(self._server)
-        except Exception as error:  # noqa: BLE001
-            self._fail(flight, error)
-        else:
-            self._watch(flight, False)
-
-    def _watch(self, flight: Flight, before: bool) -> None:
-        if flight.writing != before:
-            self._poll.register(flight.fd, READ | WRITE if flight.writing else READ)
-
-    def _advance(self, flight: Flight, event: int) -> None:
-        writing = flight.writing
-        try:
-            done = flight.advance(self._server, readable=bool(event & READ))
-        except Exception as error:  # noqa: BLE001
-            self._fail(flight, error)
-            return
-        if not done:
-            self._watch(flight, writing)
-            return
-        # First: the server need not wait until this one is told.
-        op = self._next() if flight.is_over and not self._pool.is_wanted() else None
-        if op is None:
-            self._land(flight)
-        else:
-            self._take_off(Flight(flight.conn, flight.known, op))
-        try:
-            flight.op.value = flight.work.result(flight.row())
-        except Exception as error:  # noqa: BLE001
-            self._end(flight.op, error)
-        else:
-            self._end(flight.op)
-
-    def _fail(self, flight: Flight, error: Exception) -> None:
-        self._land(flight)
-        if isinstance(error, self._server.driver.Error):
-            told = flight.work.refusal(error)
-            if told is error:
-                self._pass_on(flight.op, error, flight.sent)
-                return
-            error = told
-        self._end(flight.op, error)
-
-    def _land(self, flight: Flight) -> None:
-        del self._flights[flight.fd]
-        self._poll.unregister(flight.fd)
-        if flight.is_over:
-            self._pool.give(flight.conn)
-        else:
-            self._pool.drop(flight.conn)
-
-    def _end(self, op: Op | None, error: Exception | None = None) -> None:
-        if op is not None:
-            op.error = error
-            self._ended.append(op)
-
-    def _deliver(self) -> None:
-        """Tells all tasks of a loop with one wake-up."""
-        ended, self._ended = self._ended, []
-        boxes: dict[Mail, list[Op]] = {}
-        for op in ended:
-            if op.mail is not None:
-                boxes.setdefault(op.mail, []).append(op)
-        for mail, ops in boxes.items():
-            mail.post(ops)
+    def _give_up(self, error: BaseException) -> None:
+        """Tells all that wait in the queue. Called with the lock; who comes later starts anew."""
+        # First: who is not told here rouses again.
+        self._roused = False
+        waiting: list[Op] = []
+        while (op := self._queue.next()) is not None:
+            op.error = failure(self._server, error, sent=False)
+            waiting.append(op)
+        post_each(waiting)

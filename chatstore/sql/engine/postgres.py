@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import psycopg
     import sqlalchemy as sa
 
+CONNECTIONS = 15
+"""As many as SQLAlchemy's own pool opens, if it is left as it is."""
+
 _DRIVERS = frozenset({"", "psycopg"})
 _PREPARE_AFTER = 5
 _CONNECT_SECONDS = 10
@@ -27,7 +30,11 @@ IDLE = 0  # libpq's PQTRANS_IDLE, which a connection that is closed or broken ha
 
 
 class Server:
-    """One PostgreSQL database, by URL or through a host's engine."""
+    """One PostgreSQL database, by URL or through a host's engine.
+
+    Attributes:
+        limit: How many connections a store opens at most.
+    """
 
     def __init__(self, target: "str | sa.URL | sa.Engine") -> None:
         self.driver = driver()
@@ -38,7 +45,12 @@ class Server:
         # A server that never answered is not one that restarts.
         self.answered = False
         engine = borrowed(target)
-        self._connect = _from_url(url) if engine is None else _borrow(engine)
+        if engine is None:
+            self.limit, url = _limited(url)
+            self._connect = _from_url(url)
+        else:
+            self.limit = _room(engine.pool)
+            self._connect = _borrow(engine)
 
     def connect(self) -> "psycopg.Connection[Any]":
         """A new connection, which begins nothing by itself. Raises the driver's errors."""
@@ -120,6 +132,27 @@ def _name_apart(conn: "psycopg.Connection[Any]") -> bool:
         return False
     manager._prepared_idx = secrets.randbits(62)
     return True
+
+
+def _limited(url: "sa.URL") -> "tuple[int, sa.URL]":
+    """The limit that a URL sets, under redis-py's name for it, and the URL as libpq takes it."""
+    given = url.query.get("max_connections")
+    if given is None:
+        return CONNECTIONS, url
+    if not (isinstance(given, str) and given.isdecimal() and int(given)):
+        message = "max_connections in the URL is a number of connections: ?max_connections=5."
+        raise ValueError(message)
+    return int(given), url.difference_update_query(["max_connections"])
+
+
+def _room(pool: "sa.Pool") -> int:
+    """As many as the host's own pool may open, if that has a limit."""
+    from sqlalchemy.pool import QueuePool
+
+    if not isinstance(pool, QueuePool) or pool.size() == 0:
+        return CONNECTIONS
+    overflow: int = getattr(pool, "_max_overflow", -1)
+    return CONNECTIONS if overflow < 0 else pool.size() + overflow
 
 
 def _from_url(url: "sa.URL") -> "Callable[[], psycopg.Connection[Any]]":

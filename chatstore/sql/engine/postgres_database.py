@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONNECTIONS = 15
-"""As many as SQLAlchemy's own pool opens, if it is left as it is."""
-
-THREADS = 10
-"""Fewer, so that tasks' long work leaves connections to their appends."""
-
 _LONGEST = (1 << 31) - 1  # milliseconds; the server's own limit
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -46,7 +40,8 @@ class PostgresDatabase(Database):
     dialect = "postgresql"
 
     def __init__(self, server: Server, *, lock_timeout: float, read_only: bool) -> None:
-        super().__init__(THREADS)
+        # Fewer than connections, so that tasks' long work leaves some to their appends.
+        super().__init__(max(1, 2 * server.limit // 3))
         self.name = server.name
         self._server = server
         self._read_only = read_only
@@ -56,7 +51,7 @@ class PostgresDatabase(Database):
             f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {self.patience}"
         )
         self._pool: Pool[psycopg.Connection[Any]] = Pool(
-            server.connect, CONNECTIONS, lock_timeout, server.name
+            server.connect, server.limit, lock_timeout, server.name
         )
         self._calls = Calls(server, self._pool)
         self._closed = False
@@ -64,13 +59,13 @@ class PostgresDatabase(Database):
         protect(self)
 
     def _open_lane(self) -> None:
-        self._helpers = Workers(CONNECTIONS)
+        self._helpers = Workers(self._server.limit)
         self._lane = Lane(
             self._pool,
             self._server,
             self._workers.mutex,
             pass_on=self._help,
-            has_help=lambda: self._helpers.busy() < CONNECTIONS,
+            has_help=lambda: self._helpers.busy() < self._server.limit,
         )
 
     @override
