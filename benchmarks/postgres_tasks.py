@@ -15,7 +15,7 @@ import psycopg
 from benchmarks.harness import Answer, at_least, at_most, draft, message
 from benchmarks.postgres_server import bench, show
 from chatstore import AsyncSQLChatStore
-from chatstore.sql.engine.postgres import CONNECTIONS
+from chatstore.sql.engine.postgres.server import CONNECTIONS
 from chatstore.sql.models import GAP
 from chatstore.sql.postgres_statements import PostgresStatements
 

@@ -22,7 +22,7 @@ from chatstore import (
     SQLChatStore,
 )
 from chatstore.records import Row
-from chatstore.sql.engine.sqlite import Durability
+from chatstore.sql.engine.sqlite.connector import Durability
 from chatstore.testing import Backend
 
 

@@ -148,6 +148,13 @@ def test_rooms_of_a_floor_do_not_know_each_other(floor: str) -> None:
     ] == []
 
 
+@pytest.mark.parametrize(("one", "other"), [("sqlite", "postgres"), ("postgres", "sqlite")])
+def test_the_engines_do_not_know_each_other(one: str, other: str) -> None:
+    inside = [f for f in IMPORTS if f.path.parent == ROOT / "sql" / "engine" / one]
+    assert inside
+    assert [str(f) for f in inside if f.module.startswith(f"chatstore.sql.engine.{other}")] == []
+
+
 def test_an_adapter_never_sees_a_concrete_store() -> None:
     stores = FLOORS["stores"]
     assert [str(f) for f in IMPORTS if f.room == "adapters" and f.target in stores] == []

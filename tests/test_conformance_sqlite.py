@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chatstore import SQLChatStore
-from chatstore.sql.engine import sqlite
+from chatstore.sql.engine.sqlite import connector
 from chatstore.testing import AsyncTests, DurableTests, StoreTests
 from tests import backends
 
@@ -24,7 +24,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def filled(template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes every database in memory begin as a copy of the template, for the same reason."""
-    connect = sqlite._driver_connect
+    connect = connector._driver_connect
 
     def connect_filled(database: str) -> sqlite3.Connection:
         conn = connect(database)
@@ -33,7 +33,7 @@ def filled(template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 source.backup(conn)
         return conn
 
-    monkeypatch.setattr(sqlite, "_driver_connect", connect_filled)
+    monkeypatch.setattr(connector, "_driver_connect", connect_filled)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def installed() -> Iterator[Finding]:
     """What is installed here."""
     yield Finding("chatstore", __version__)
     yield Finding("python", f"{platform.python_version()} ({sys.platform})")
-    from chatstore.sql.engine.lockfile import has_wal_reset_bug
+    from chatstore.sql.engine.sqlite.lockfile import has_wal_reset_bug
 
     if has_wal_reset_bug(sqlite3.sqlite_version_info):
         yield Finding(

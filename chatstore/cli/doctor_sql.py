@@ -22,7 +22,7 @@ _RISKY = ("off", "local")
 
 def file(path: Path) -> Iterator[Finding]:
     """What can be said of a SQLite file from outside."""
-    from chatstore.sql.engine.files import is_remote
+    from chatstore.sql.engine.sqlite.files import is_remote
 
     facts = path.stat()
     yield Finding("file", f"{path}, {size(facts.st_size)}")

@@ -75,7 +75,7 @@ def _place(temporary: Path, path: Path) -> None:
         raise ConflictError(
             f"{path} was made by another program meanwhile, and is as it was; repeat the command"
         ) from None
-    from chatstore.sql.engine.files import sync_folder
+    from chatstore.sql.engine.sqlite.files import sync_folder
 
     sync_folder(path.parent)
 

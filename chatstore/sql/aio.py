@@ -10,7 +10,7 @@ from chatstore import operations as ops
 from chatstore.aio import AsyncChatStore
 from chatstore.settle import in_thread
 from chatstore.sql.carry import LONG, READS
-from chatstore.sql.engine.sqlite import Durability
+from chatstore.sql.engine.sqlite.connector import Durability
 from chatstore.sql.reading import needs_snapshot
 from chatstore.sql.store import SQLChatStore
 from chatstore.sql.turn import Raced

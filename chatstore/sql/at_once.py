@@ -17,7 +17,7 @@ from chatstore import operations as ops
 from chatstore.arguments import ABSENT
 from chatstore.records import made_id
 from chatstore.sql import states
-from chatstore.sql.engine.single import Single
+from chatstore.sql.engine.postgres.single import Single
 from chatstore.sql.models import GAP
 from chatstore.sql.postgres_statements import PostgresStatements, To
 from chatstore.sql.state_statements import SAID

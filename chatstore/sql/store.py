@@ -15,7 +15,7 @@ from chatstore.sql.carry import RACES, READS, Carrier
 from chatstore.sql.dialects import statements
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
-from chatstore.sql.engine.sqlite import Durability
+from chatstore.sql.engine.sqlite.connector import Durability
 from chatstore.sql.reading import needs_snapshot
 from chatstore.sql.schema import ensure
 from chatstore.sql.turn import Raced

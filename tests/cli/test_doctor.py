@@ -66,7 +66,7 @@ def test_the_state_of_the_wal_reset_bug(
 
 def test_what_should_worry(run: Run, chat: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Path(chat).chmod(0o644)
-    monkeypatch.setattr("chatstore.sql.engine.files.is_remote", lambda path: True)
+    monkeypatch.setattr("chatstore.sql.engine.sqlite.files.is_remote", lambda path: True)
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     connection = sqlite3.connect(chat)

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import psycopg
 
 from chatstore import AsyncSQLChatStore, ChatMessage
-from chatstore.sql.engine.postgres import CONNECTIONS
-from chatstore.sql.engine.postgres_database import PostgresDatabase
+from chatstore.sql.engine.postgres.database import PostgresDatabase
+from chatstore.sql.engine.postgres.server import CONNECTIONS
 from tests.servers.proxy import FlakyProxy
 from tests.sql.ledger import wait_for
 

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool, SingletonThreadPool
 
 from chatstore import AsyncSQLChatStore, ChatMessage, SQLChatStore, StoreBusyError
 from chatstore.cli import main
-from chatstore.sql.engine.postgres import CONNECTIONS, Server
+from chatstore.sql.engine.postgres.server import CONNECTIONS, Server
 from tests.postgres.support import awaited, contradictions, engine, query, stored
 from tests.sql.ledger import wait_for
 

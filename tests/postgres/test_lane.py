@@ -20,9 +20,9 @@ from chatstore import (
     StoreClosedError,
     StoreUnavailableError,
 )
-from chatstore.sql.engine import lane
-from chatstore.sql.engine.postgres import CONNECTIONS
-from chatstore.sql.engine.single import Single
+from chatstore.sql.engine.postgres import lane
+from chatstore.sql.engine.postgres.server import CONNECTIONS
+from chatstore.sql.engine.postgres.single import Single
 from tests.postgres.support import (
     awaited,
     blocked,

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from chatstore import AsyncSQLChatStore, ChatMessage, StoreUnavailableError
-from chatstore.sql.engine import flight, lane, traffic
 from chatstore.sql.engine.loops import Mailbox, Workers
-from chatstore.sql.engine.poll import Poll
-from chatstore.sql.engine.postgres import CONNECTIONS
+from chatstore.sql.engine.postgres import flight, lane, traffic
+from chatstore.sql.engine.postgres.poll import Poll
+from chatstore.sql.engine.postgres.server import CONNECTIONS
 from tests.postgres.support import awaited, blocked, contradictions, engine, stored, waiting
 from tests.sql.ledger import wait_for
 

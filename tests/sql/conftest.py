@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 from tests.sql.ledger import ledger
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 
 TEXT = "x" * 680
 

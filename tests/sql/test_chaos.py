@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from chatstore.sql.engine import batch, commit, crew, loops, op, pool, writer
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine import loops, op, pool
+from chatstore.sql.engine.sqlite import batch, commit, crew, writer
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 from tests.sql.ledger import append, count, refuse
 
 Opened = Callable[..., SQLiteDatabase]

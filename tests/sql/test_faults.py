@@ -19,7 +19,7 @@ from chatstore.errors import (
 )
 from chatstore.sql.engine import faults, open_database
 from chatstore.sql.engine.conn import Conn
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 from tests.sql.ledger import append, back_door, count
 
 Opened = Callable[..., SQLiteDatabase]
@@ -161,7 +161,7 @@ def test_after_damage_was_seen_nothing_more_is_written(path: Path, opened: Opene
 def test_a_locked_file_is_busy_for_readers_of_a_rollback_journal(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatstore.sql.engine.sqlite._BUSY_MS", 50)
+    monkeypatch.setattr("chatstore.sql.engine.sqlite.connector._BUSY_MS", 50)
     with back_door(path) as conn:
         conn.execute("CREATE TABLE row (x)")
         conn.execute("BEGIN EXCLUSIVE")

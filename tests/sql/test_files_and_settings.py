@@ -13,9 +13,9 @@ import pytest
 
 from chatstore.errors import StoreReadOnlyError, StoreUnavailableError
 from chatstore.sql.engine import open_database
-from chatstore.sql.engine import sqlite as sqlite_room
-from chatstore.sql.engine.files import is_remote
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.sqlite import connector as sqlite_room
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
+from chatstore.sql.engine.sqlite.files import is_remote
 from tests.sql.ledger import append, back_door, count, ledger
 
 Opened = Callable[..., SQLiteDatabase]

@@ -18,10 +18,10 @@ from chatstore.errors import (
     StoreClosedError,
     StoreFullError,
 )
-from chatstore.sql.engine import batch, commit
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.engine.op import Op
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.sqlite import batch, commit
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 from tests.sql.ledger import (
     Sure,
     append,

@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from chatstore.errors import ConflictError, StoreBusyError, StoreClosedError
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 from tests.sql.ledger import append, count, ledger, names, refuse
 
 Opened = Callable[..., SQLiteDatabase]

@@ -23,9 +23,9 @@ from chatstore.errors import (
 )
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
-from chatstore.sql.engine.postgres import CONNECTIONS
-from chatstore.sql.engine.postgres_database import PostgresDatabase
-from chatstore.sql.engine.single import Single
+from chatstore.sql.engine.postgres.database import PostgresDatabase
+from chatstore.sql.engine.postgres.server import CONNECTIONS
+from chatstore.sql.engine.postgres.single import Single
 from tests.servers.fixtures import Running
 from tests.servers.postgres import PostgresServer
 from tests.sql.ledger import count, wait_for

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from chatstore.errors import StoreClosedError, StoreUnavailableError
-from chatstore.sql.engine import fork, open_database, writer
-from chatstore.sql.engine.lockfile import LockFile, OpenGate, has_wal_reset_bug
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine import fork, open_database
+from chatstore.sql.engine.sqlite import writer
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
+from chatstore.sql.engine.sqlite.lockfile import LockFile, OpenGate, has_wal_reset_bug
 from tests.sql.ledger import append, count, ledger, names, traced
 
 Opened = Callable[..., SQLiteDatabase]
@@ -185,7 +186,7 @@ FORKS = """
     warnings.simplefilter("ignore", DeprecationWarning)
     if sys.argv[2] == "unguarded":
         fork.protect = lambda database: None
-        import chatstore.sql.engine.sqlite_database as room
+        import chatstore.sql.engine.sqlite.database as room
         room.protect = fork.protect
     database = ledger(Path(sys.argv[1]))
     stop = threading.Event()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from chatstore.sql.engine import batch, commit, op, pool, writer
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine import op, pool
+from chatstore.sql.engine.sqlite import batch, commit, writer
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 from tests.sql.ledger import append, count
 
 Opened = Callable[..., SQLiteDatabase]

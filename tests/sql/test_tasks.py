@@ -15,7 +15,7 @@ import pytest
 from chatstore.errors import StoreBusyError, StoreClosedError, StoreReadOnlyError
 from chatstore.sql.engine import open_database
 from chatstore.sql.engine.conn import Conn
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 from tests.sql.ledger import append, back_door, count, names, refuse, traced
 
 Opened = Callable[..., SQLiteDatabase]
@@ -353,7 +353,7 @@ def test_a_read_only_database_refuses_tasks_too(path: Path, opened: Opened) -> N
 def test_threads_go_when_they_are_idle(
     database: SQLiteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatstore.sql.engine.crew._IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("chatstore.sql.engine.sqlite.crew._IDLE_SECONDS", 0.05)
     monkeypatch.setattr("chatstore.sql.engine.loops._IDLE_SECONDS", 0.05)
     before = threading.active_count()
 

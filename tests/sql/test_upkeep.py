@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from chatstore.errors import ChatStoreError, ConflictError, StoreBusyError
 from chatstore.sql.engine.conn import Conn
-from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 from tests.sql.ledger import append, back_door, count, names
 
 Opened = Callable[..., SQLiteDatabase]

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Not `fork`: the process that runs the tests has threads. Not `spawn`: importing takes 0.4 s each.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
-    ["pytest", "chatstore.sql.engine.sqlite_database", "chatstore.sql.aio"]
+    ["pytest", "chatstore.sql.engine.sqlite.database", "chatstore.sql.aio"]
 )
 
 

@@ -20,7 +20,7 @@ import pytest
 from chatstore import ChatMessage, open_async_store, open_store
 from chatstore.errors import ChatStoreError, StoreFullError
 from chatstore.sql import SQLChatStore
-from chatstore.sql.engine import sqlite
+from chatstore.sql.engine.sqlite import connector
 from tests.sqlite.history import look
 from tests.sqlite.processes import in_process
 
@@ -59,14 +59,14 @@ class FewPages:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self._pages = 0
-        connect = sqlite._driver_connect
+        connect = connector._driver_connect
 
         def connect_limited(database: str) -> sqlite3.Connection:
             conn = connect(database)
             self._limit(conn)
             return conn
 
-        patch.setattr(sqlite, "_driver_connect", connect_limited)
+        patch.setattr(connector, "_driver_connect", connect_limited)
 
     def fill(self, store: Any = None, leave: int = 0) -> None:
         held = 0

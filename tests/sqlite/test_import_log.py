@@ -41,7 +41,7 @@ def test_a_reader_that_keeps_the_log_in_use_is_not_waited_for(
     tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[None] = []
-    monkeypatch.setattr("chatstore.sql.engine.sqlite_database.pause", lambda: waits.append(None))
+    monkeypatch.setattr("chatstore.sql.engine.sqlite.database.pause", lambda: waits.append(None))
     path = tmp_path / "chat.db"
     with open_store(path, lock_timeout=1) as store, back_door(path) as reader:
         store.add_message("before", ChatMessage("Hello"))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chatstore import ChatMessage, open_store
-from chatstore.sql.engine.lockfile import Gate, LockFile, OpenGate, has_wal_reset_bug
+from chatstore.sql.engine.sqlite.lockfile import Gate, LockFile, OpenGate, has_wal_reset_bug
 from tests.sqlite.history import look, open_raw
 from tests.sqlite.processes import in_process, processes
 

@@ -77,7 +77,7 @@ def main() -> None:
 
 def _set_up_connections(mode: str, pages: int) -> None:
     """Checkpoints are where it is interesting; without this they come every 1 000 pages."""
-    from chatstore.sql.engine.sqlite import Connector
+    from chatstore.sql.engine.sqlite.connector import Connector
 
     original = Connector.connect
 

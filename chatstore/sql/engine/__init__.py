@@ -17,7 +17,7 @@ from chatstore.arguments import check_durability, check_timeout
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.engine.loops import Mailboxes, Workers, settle
 from chatstore.sql.engine.op import Op
-from chatstore.sql.engine.sqlite import Durability
+from chatstore.sql.engine.sqlite.connector import Durability
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -160,11 +160,11 @@ def open_database(
     check_durability(durability)
     lock_timeout = check_timeout("lock_timeout", lock_timeout)
     if not isinstance(target, Path) and is_postgres(target):
-        from chatstore.sql.engine.postgres import Server
-        from chatstore.sql.engine.postgres_database import PostgresDatabase
+        from chatstore.sql.engine.postgres.database import PostgresDatabase
+        from chatstore.sql.engine.postgres.server import Server
 
         return PostgresDatabase(Server(target), lock_timeout=lock_timeout, read_only=read_only)
-    from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+    from chatstore.sql.engine.sqlite.database import SQLiteDatabase
 
     place = sqlite_place(target)
     place.durability = durability

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
 
-from chatstore.sql.engine.writer import Writer
+from chatstore.sql.engine.sqlite.writer import Writer
 
 if TYPE_CHECKING:
     import psycopg

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from chatstore.arguments import check_url
-from chatstore.sql.engine.sqlite import Place
+from chatstore.sql.engine.sqlite.connector import Place
 
 _DRIVERS = frozenset({"pysqlite", "aiosqlite"})
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
     from chatstore.sql.engine import Database
-    from chatstore.sql.engine.postgres_database import PostgresDatabase
+    from chatstore.sql.engine.postgres.database import PostgresDatabase
 
 __all__ = [
     "HEAD",
@@ -257,7 +257,7 @@ def _script() -> "ScriptDirectory":
 
 
 def _back_up(database: "Database", conn: "sa.Connection", found: str) -> Path | None:
-    from chatstore.sql.engine.sqlite_database import SQLiteDatabase
+    from chatstore.sql.engine.sqlite.database import SQLiteDatabase
     from chatstore.sql.schema import guard
 
     path = database.place.path if isinstance(database, SQLiteDatabase) else None

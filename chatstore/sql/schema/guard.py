@@ -11,7 +11,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from chatstore.errors import ChatStoreError
-from chatstore.sql.engine.files import replaced_file
+from chatstore.sql.engine.sqlite.files import replaced_file
 from chatstore.sql.schema.versions import TABLES, checked
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from chatstore.sql.engine.flight import Known
 from chatstore.sql.engine.op import Op
-from chatstore.sql.engine.poll import READ
 from chatstore.sql.engine.pool import Pool
-from chatstore.sql.engine.postgres import Server
-from chatstore.sql.engine.traffic import Queue, Traffic, failure, post_each
+from chatstore.sql.engine.postgres.flight import Known
+from chatstore.sql.engine.postgres.poll import READ
+from chatstore.sql.engine.postgres.server import Server
+from chatstore.sql.engine.postgres.traffic import Queue, Traffic, failure, post_each
 
 if TYPE_CHECKING:
     import psycopg

@@ -14,15 +14,15 @@ from typing_extensions import override
 
 from chatstore.errors import StoreReadOnlyError
 from chatstore.sql.engine import Database, faults
-from chatstore.sql.engine.calls import Attempt, Calls
 from chatstore.sql.engine.conn import Conn
 from chatstore.sql.engine.fork import DRAIN_SECONDS, protect, taint
-from chatstore.sql.engine.lane import MOST_BYTES, Lane
 from chatstore.sql.engine.loops import Workers, settle
 from chatstore.sql.engine.op import Op
 from chatstore.sql.engine.pool import Pool
-from chatstore.sql.engine.postgres import Server
-from chatstore.sql.engine.single import Single
+from chatstore.sql.engine.postgres.calls import Attempt, Calls
+from chatstore.sql.engine.postgres.lane import MOST_BYTES, Lane
+from chatstore.sql.engine.postgres.server import Server
+from chatstore.sql.engine.postgres.single import Single
 
 if TYPE_CHECKING:
     import psycopg

@@ -9,9 +9,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 from chatstore.sql.engine.op import Op
-from chatstore.sql.engine.postgres import IDLE, Server
-from chatstore.sql.engine.single import Single
-from chatstore.sql.engine.wire import dumped, failure, numbered, row_of
+from chatstore.sql.engine.postgres.server import IDLE, Server
+from chatstore.sql.engine.postgres.single import Single
+from chatstore.sql.engine.postgres.wire import dumped, failure, numbered, row_of
 
 if TYPE_CHECKING:
     import psycopg

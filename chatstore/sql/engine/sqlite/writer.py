@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from chatstore.errors import ChatStoreError, StoreCorruptError
 from chatstore.sql.engine import faults
-from chatstore.sql.engine.lockfile import (
+from chatstore.sql.engine.sqlite.connector import Connector, Place, pause
+from chatstore.sql.engine.sqlite.lockfile import (
     BorrowedGate,
     Gate,
     LockFile,
@@ -19,7 +20,6 @@ from chatstore.sql.engine.lockfile import (
     OpenGate,
     has_wal_reset_bug,
 )
-from chatstore.sql.engine.sqlite import Connector, Place, pause
 
 # How long a writer may go on in a file that was deleted or replaced under it.
 _LOOK_SECONDS = 0.2

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from chatstore.errors import ChatStoreError, StoreUnavailableError
-from chatstore.sql.engine.flight import Flight, Known
 from chatstore.sql.engine.op import Mail, Op
-from chatstore.sql.engine.poll import READ, WRITE, Poll
 from chatstore.sql.engine.pool import Pool
-from chatstore.sql.engine.postgres import Server, is_usable
+from chatstore.sql.engine.postgres.flight import Flight, Known
+from chatstore.sql.engine.postgres.poll import READ, WRITE, Poll
+from chatstore.sql.engine.postgres.server import Server, is_usable
 
 if TYPE_CHECKING:
     import psycopg

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chatstore.sql.engine import faults
-from chatstore.sql.engine.poll import READ, Poll
+from chatstore.sql.engine.postgres.poll import READ, Poll
 from chatstore.sql.engine.target import borrowed, url_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chatstore.sql.engine import faults
 from chatstore.sql.engine.pool import Pool
-from chatstore.sql.engine.postgres import Server, is_usable, tidy
+from chatstore.sql.engine.postgres.server import Server, is_usable, tidy
 
 if TYPE_CHECKING:
     import psycopg

@@ -20,9 +20,9 @@ from typing import Any
 
 from chatstore.errors import StoreBusyError, StoreClosedError
 from chatstore.sql.engine import faults
-from chatstore.sql.engine.batch import Batches, Transactions
-from chatstore.sql.engine.crew import Crew
 from chatstore.sql.engine.op import Mail, Op, copy_of, surely
+from chatstore.sql.engine.sqlite.batch import Batches, Transactions
+from chatstore.sql.engine.sqlite.crew import Crew
 
 # A batch holds its savepoints' undo pages in memory and its members' time in its hands.
 MAX_BATCH = 128

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 from chatstore.errors import ChatStoreError, StoreUnavailableError
 from chatstore.sql.engine import faults
-from chatstore.sql.engine.files import create_private, is_remote
 from chatstore.sql.engine.fork import is_tainted
+from chatstore.sql.engine.sqlite.files import create_private, is_remote
 
 Durability = Literal["full", "normal"]
 Role = Literal["writer", "reader", "migration"]

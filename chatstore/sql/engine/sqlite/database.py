@@ -11,14 +11,14 @@ from typing_extensions import override
 
 from chatstore.errors import ChatStoreError, ConflictError, StoreReadOnlyError
 from chatstore.sql.engine import READERS, Database, faults
-from chatstore.sql.engine.commit import GroupCommit
 from chatstore.sql.engine.conn import Conn
-from chatstore.sql.engine.files import replaced_file
 from chatstore.sql.engine.fork import DRAIN_SECONDS, protect, taint
 from chatstore.sql.engine.loops import settle
 from chatstore.sql.engine.pool import Pool
-from chatstore.sql.engine.sqlite import Connector, Place, pause, require_file
-from chatstore.sql.engine.writer import Writer
+from chatstore.sql.engine.sqlite.commit import GroupCommit
+from chatstore.sql.engine.sqlite.connector import Connector, Place, pause, require_file
+from chatstore.sql.engine.sqlite.files import replaced_file
+from chatstore.sql.engine.sqlite.writer import Writer
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

@@ -1,0 +1,1 @@
+"""PostgreSQL: a connection for each who writes, and one thread for all tasks that append."""
