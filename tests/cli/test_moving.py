@@ -4,13 +4,14 @@ import os
 import shutil
 import sys
 import threading
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatstore import ChatMessage, open_store
 from chatstore.importers.between import content_digest
+from chatstore.sql.engine.pool import Pool
 from tests.cli.conftest import Run
 
 
@@ -245,7 +246,7 @@ def test_import_of_a_store_is_no_import_of_a_file(run: Run, chat: str) -> None:
     assert not Path("new.db").exists()
 
 
-def test_copy(run: Run, chat: str) -> None:
+def test_copy(run: Run, chat: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = run("copy", chat, "other.db")
     assert found.code == 0
     assert "copied 16 messages in 3 conversations" in found.out
@@ -254,9 +255,17 @@ def test_copy(run: Run, chat: str) -> None:
     (facts,) = run("copy", chat, "third.db", "--json").rows
     assert facts["problems"] == []
     assert facts["digest"] == digest(chat)
-    began = time.monotonic()
+    drained: list[bool] = []
+    freeze = Pool.freeze
+
+    def watched(pool: Pool[Any], deadline: float) -> bool:
+        drained.append(freeze(pool, deadline))
+        return drained[-1]
+
+    monkeypatch.setattr(Pool, "freeze", watched)
     assert run("copy", chat, "other.db").code == 14
-    assert time.monotonic() - began < 5, "the source's snapshot was left open"
+    assert drained
+    assert all(drained), "the source's snapshot was left open"
     found = run("copy", chat, "other.db", "--on-conflict", "skip")
     assert "skipped 3 conversations" in found.out
     assert "read back" not in found.out

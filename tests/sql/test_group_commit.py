@@ -375,10 +375,10 @@ def test_after_the_lock_timeout_the_store_is_busy(path: Path, opened: Opened) ->
         begun = time.monotonic()
         with queued(database, [append("a"), append("b"), append("c")]) as answers:
             pass
-        assert 0.2 <= time.monotonic() - begun < 2
+        assert time.monotonic() - begun >= 0.2
         conn.execute("ROLLBACK")
     assert {type(error) for error in answers.errors.values()} == {StoreBusyError}
-    assert "lock_timeout" in str(answers.errors[0]) or "locked" in str(answers.errors[0])
+    assert all("after 0.2 seconds" in str(error) for error in answers.errors.values())
     assert database.write(append()) == 1
 
 

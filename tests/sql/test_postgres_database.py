@@ -285,10 +285,9 @@ def test_a_lock_that_is_held_too_long(postgres_url: str) -> None:
         database.write(append())
         with psycopg.connect(postgres_url) as conn:
             conn.execute("UPDATE counter SET n = n")
-            begun = time.monotonic()
+            assert database.write(lambda c: c.execute("SHOW lock_timeout").fetchone()) == ("200ms",)
             with pytest.raises(StoreBusyError):
                 database.write(append())
-            assert time.monotonic() - begun < 2
             conn.rollback()
         assert database.write(append()) == 2
 
@@ -417,12 +416,10 @@ def test_a_hosts_engine_is_borrowed_from(postgres_url: str) -> None:
 
 
 def test_servers_that_cannot_be_reached(postgres_url: str) -> None:
-    begun = time.monotonic()
     with pytest.raises(
         StoreUnavailableError, match=r"nobody:\*\*\*@127.0.0.1:1/.*cannot be reached"
     ) as caught:
         open_database("postgresql://nobody:secret@127.0.0.1:1/x?password=secret").read(count)
-    assert time.monotonic() - begun < 3
     assert "secret" not in str(caught.value)
     wrong = sa.make_url(postgres_url).set(database="nowhere").render_as_string(hide_password=False)
     with pytest.raises(StoreUnavailableError, match="database name"):

@@ -195,9 +195,7 @@ FORKS = """
     for thread in threads:
         thread.start()
     children = []
-    worst = 0.0
     for _ in range(60):
-        begun = time.perf_counter()
         child = os.fork()
         if child == 0:
             try:
@@ -208,7 +206,6 @@ FORKS = """
             except BaseException as error:
                 print("child:", error, file=sys.stderr, flush=True)
                 os._exit(1)
-        worst = max(worst, time.perf_counter() - begun)
         children.append(child)
         time.sleep(0.005)
     deadline = time.monotonic() + 20
@@ -229,7 +226,7 @@ FORKS = """
     for thread in threads:
         thread.join(20)
     stuck = sum(thread.is_alive() for thread in threads)
-    print(hung, failed, stuck, sum(map(len, told)), worst, flush=True)
+    print(hung, failed, stuck, sum(map(len, told)), flush=True)
     os._exit(0)
 """
 
@@ -239,9 +236,8 @@ def test_sixty_forks_among_three_writing_threads(path: Path) -> None:
     process = run(FORKS, path, "guarded")
     out, err = process.communicate(timeout=100)
     assert process.returncode == 0, err
-    hung, failed, stuck, told, worst = out.split()
+    hung, failed, stuck, told = out.split()
     assert (hung, failed, stuck) == ("0", "0", "0"), err
-    assert float(worst) < 2.0
     held = names(path)
     assert held["child"] == list(range(1, 181))
     assert held["parent"] == list(range(1, int(told) + 1))

@@ -31,10 +31,12 @@ def digest(path: Path) -> str:
 
 
 @contextmanager
-def refused(kind: type[errors.ChatStoreError], path: Path) -> Iterator[None]:
+def refused(
+    kind: type[errors.ChatStoreError], path: Path
+) -> Iterator[pytest.ExceptionInfo[errors.ChatStoreError]]:
     """Raises this error, which names the file and a remedy, and tells nothing of its content."""
     with pytest.raises(errors.ChatStoreError) as caught:
-        yield
+        yield caught
     text = str(caught.value)
     assert type(caught.value) is kind, text
     assert path.name in text
