@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from chatstore import arguments, clock, collector, json_text
 from chatstore.derived import derive
 from chatstore.errors import InvalidMessageError
@@ -281,5 +283,8 @@ def as_text(value: object) -> str:
 
 
 def _reason(error: Exception) -> str:
-    # Only the first line of what a validator says: later lines may quote the message.
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = "".join(f"{name}: " for name in first["loc"][:1])  # deeper ones may quote a key
+        return field + first["msg"].removeprefix("Value error, ")
     return str(error).splitlines()[0] if isinstance(error, ValueError) else type(error).__name__
