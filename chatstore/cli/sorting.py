@@ -1,7 +1,6 @@
 """All conversations in an order, however many: what does not fit into memory is sorted on disk."""
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import fields
@@ -35,8 +34,8 @@ def lines(conversations: Iterable[Conversation], sort: Sort) -> Iterator[str]:
                 yield line
         except sqlite3.Error as error:
             raise exits.CommandError(
-                f"the list cannot be sorted in {tempfile.gettempdir()} ({error}); make room "
-                "there, or use --sort key, which needs none",
+                f"the list cannot be sorted in a temporary file ({error}); make room in the "
+                "folder for those (TMPDIR), or use --sort key, which needs none",
                 exits.SYSTEM,
             ) from None
 

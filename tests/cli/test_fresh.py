@@ -183,3 +183,27 @@ def test_errors_call_the_file_by_its_name() -> None:
     with pytest.raises(StoreFullError, match=r"^new\.db: no room$"):
         fill(work)
     assert files() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
+def test_a_pipe_that_is_too_much_for_the_disk_leaves_nothing(tmp_path: Path) -> None:
+    # A file may grow to 64 KB, as if the disk were full then.
+    limited = (
+        "import resource, signal, sys; from chatstore.cli import main; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); "
+        "sys.exit(main(['import', '-', '--url', 'new.db']))"
+    )
+    os.mkdir("aside")
+    found = subprocess.run(
+        [sys.executable, "-c", limited],
+        input=b'{"messages": []}\n' * 10_000,
+        check=False,
+        capture_output=True,
+        env=environment(TMPDIR="aside"),
+        timeout=60,
+    )
+    assert found.returncode == 71
+    assert b"aside (File too large); make room there" in found.stderr
+    assert b"nothing was imported" in found.stderr
+    assert (files(), os.listdir("aside")) == (["aside"], [])
