@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from chatstore import arguments, clock, collector, json_text
 from chatstore.derived import derive
 from chatstore.errors import InvalidMessageError
@@ -18,6 +16,7 @@ from chatstore.messages import (
     UndecodableMessage,
     exact,
     is_role,
+    what_is_wrong,
 )
 from chatstore.records import Draft, Record, Row
 
@@ -283,8 +282,6 @@ def as_text(value: object) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = "".join(f"{name}: " for name in first["loc"][:1])  # deeper ones may quote a key
-        return field + first["msg"].removeprefix("Value error, ")
-    return str(error).splitlines()[0] if isinstance(error, ValueError) else type(error).__name__
+    if not isinstance(error, ValueError):
+        return type(error).__name__
+    return what_is_wrong(error) or str(error).splitlines()[0]
