@@ -16,6 +16,7 @@ from chatstore.messages import (
     UndecodableMessage,
     exact,
     is_role,
+    what_is_wrong,
 )
 from chatstore.records import Draft, Record, Row
 
@@ -296,5 +297,6 @@ def as_text(value: object) -> str:
 
 
 def _reason(error: Exception) -> str:
-    # Only the first line of what a validator says: later lines may quote the message.
-    return str(error).splitlines()[0] if isinstance(error, ValueError) else type(error).__name__
+    if not isinstance(error, ValueError):
+        return type(error).__name__
+    return what_is_wrong(error) or str(error).splitlines()[0]

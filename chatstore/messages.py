@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 Block = dict[str, Any]
 """A part of a message: a dict with a `block_type`, whose other items depend on that type."""
@@ -238,6 +246,23 @@ class NativeMessage:
 
     def __repr__(self) -> str:
         return f"NativeMessage({self.format!r}, id={self.id!r})"
+
+
+def what_is_wrong(error: ValueError) -> str | None:
+    """What a message was refused for, without its text; `None`: another error.
+
+    Example:
+        >>> try:
+        ...     ChatMessage("Hello", role="")
+        ... except ValueError as error:
+        ...     what_is_wrong(error)
+        'role: a role is not empty, and holds neither NUL nor a lone surrogate'
+    """
+    if not isinstance(error, ValidationError):
+        return None
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = "".join(f"{name}: " for name in first["loc"][:1])  # deeper ones may quote a key
+    return field + first["msg"].removeprefix("Value error, ")
 
 
 Message = ChatMessage | NativeMessage

@@ -102,11 +102,15 @@ class Update(Operation[Row | None]):
 
 @dataclass(slots=True)
 class DeleteAt(Operation[Row | None]):
-    """Remove the message at `idx`; its row, or `None` out of range. The last one takes the key."""
+    """Remove the message at `idx` among all, or among those of a status; its row.
+
+    `None` out of range. The last one takes the key.
+    """
 
     key: str
     idx: int
     expected: Expected
+    status: Status | None = None
 
 
 @dataclass(slots=True)

@@ -58,10 +58,12 @@ def update_message(key: str, idx: int, message: Message, expected: Expected) -> 
     return ops.Update(key, operator.index(idx), codec.encode(message, clock.now()), expected)
 
 
-def delete_message(key: str, idx: int, expected: Expected) -> ops.DeleteAt:
+def delete_message(
+    key: str, idx: int, expected: Expected, status: Status | None = None
+) -> ops.DeleteAt:
     """Remove one message."""
     key, expected = arguments.check_key(key), arguments.check_expected(expected)
-    return ops.DeleteAt(key, operator.index(idx), expected)
+    return ops.DeleteAt(key, operator.index(idx), expected, arguments.check_status(status))
 
 
 def delete_messages(key: str, expected: Expected, status: Status | None = None) -> ops.Delete:

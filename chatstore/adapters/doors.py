@@ -1,13 +1,14 @@
 """What adapters are given, a store or a URL, and how they see a record."""
 
 import json
+import logging
 import os
 from collections.abc import Awaitable
 from typing import Any, TypeVar, overload
 
 from chatstore import json_text
 from chatstore.aio import AsyncChatStore
-from chatstore.messages import NativeMessage
+from chatstore.messages import NativeMessage, UndecodableMessage
 from chatstore.operations import Operation
 from chatstore.records import MADE, Record
 from chatstore.settle import in_thread
@@ -15,6 +16,7 @@ from chatstore.store import ChatStore
 from chatstore.url import open_async_store, open_store
 
 T = TypeVar("T")
+_log = logging.getLogger("chatstore.adapters")
 
 StoreOrURL = ChatStore | str | os.PathLike[str]
 AnyStoreOrURL = AsyncChatStore | StoreOrURL
@@ -100,6 +102,15 @@ def native(record: Record) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise ValueError("the payload is no object")
     return payload
+
+
+def is_lost(record: Record) -> bool:
+    """Whether nobody can read a record, which is said in the log: a model sees nothing of it."""
+    message = record.message
+    if not isinstance(message, UndecodableMessage):
+        return False
+    _log.warning("the message %s cannot be decoded: %s", record.id, message.error)
+    return True
 
 
 def again(record: Record) -> NativeMessage:

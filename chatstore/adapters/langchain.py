@@ -14,7 +14,14 @@ from typing import Any, Self, cast
 
 from chatstore import arguments
 from chatstore.adapters import values
-from chatstore.adapters.doors import AnyStoreOrURL, arguments_of, blocking, missing, native
+from chatstore.adapters.doors import (
+    AnyStoreOrURL,
+    arguments_of,
+    blocking,
+    is_lost,
+    missing,
+    native,
+)
 from chatstore.adapters.parts import said
 from chatstore.aio import AsyncChatStore
 from chatstore.errors import InvalidMessageError
@@ -186,18 +193,15 @@ def _load_all(records: Sequence[Record]) -> list[BaseMessage]:
 
 
 def _loaded(record: Record) -> list[BaseMessage]:
-    parts = said(record)
-    return [_load(record)] if len(parts) == 1 else list(map(shown, parts))
-
-
-def _load(record: Record) -> BaseMessage:
     if record.format == format.NAME:
         try:
             payload = native(record)
-            return _made(payload["type"], values.restore(payload["data"], payload.get("types")))
+            data = values.restore(payload["data"], payload.get("types"))
+            return [_made(payload["type"], data)]
         except (ValueError, TypeError, KeyError):
             pass  # a type or a field that this LangChain does not have
-    return shown(record.message)
+    # Shown as empty, it would be sent to models that refuse a message without text.
+    return [] if is_lost(record) else list(map(shown, said(record)))
 
 
 def _made(kind: str, data: dict[str, Any]) -> BaseMessage:

@@ -29,7 +29,7 @@ from pydantic import AnyUrl, BaseModel, ConfigDict
 
 from chatstore import messages as ours
 from chatstore.adapters import values
-from chatstore.adapters.doors import native
+from chatstore.adapters.doors import is_lost, native
 from chatstore.adapters.parts import said
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import llama_index as format
@@ -149,14 +149,15 @@ def _ascii(data: bytes, path: str) -> str:
 
 def load(record: Record) -> ChatMessage:
     """The message of a record, whoever wrote it: equal if LlamaIndex did, else a view."""
-    if record.format != format.NAME:
-        return view(record.message)
-    try:
-        fields = native(record)
-        notes = fields.pop("types")
-        return _message(values.restore(fields, notes))
-    except (ValueError, TypeError, KeyError):
-        return view(record.message)
+    if record.format == format.NAME:
+        try:
+            fields = native(record)
+            notes = fields.pop("types")
+            return _message(values.restore(fields, notes))
+        except (ValueError, TypeError, KeyError):
+            pass
+    is_lost(record)  # said, and shown as empty: callers count the places of messages
+    return view(record.message)
 
 
 def load_all(records: list[Record]) -> list[ChatMessage]:

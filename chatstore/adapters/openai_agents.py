@@ -7,7 +7,6 @@ Example:
     [{'role': 'user', 'content': 'Hello'}]
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -15,7 +14,15 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
 from chatstore import arguments
-from chatstore.adapters.doors import AnyStoreOrURL, again, arguments_of, awaiting, missing, native
+from chatstore.adapters.doors import (
+    AnyStoreOrURL,
+    again,
+    arguments_of,
+    awaiting,
+    is_lost,
+    missing,
+    native,
+)
 from chatstore.adapters.parts import said, unfolded, without_last_part
 from chatstore.errors import ConflictError, InvalidMessageError
 from chatstore.formats import openai_responses as format
@@ -30,7 +37,6 @@ except ImportError as error:
 
 __all__ = ["ChatStoreSession"]
 
-_log = logging.getLogger(__name__)
 _ROLES = frozenset(("user", "assistant", "system", "developer"))
 _RESULTS = frozenset(("tool", "function"))
 
@@ -214,10 +220,9 @@ def _native(item: Any, place: int) -> NativeMessage:
 def _items(records: Sequence[Record]) -> list[TResponseInputItem]:
     found: list[Any] = []
     for record in records:
-        if isinstance(record.message, UndecodableMessage):
-            # Said, for their own sessions drop such items without a word.
-            _log.warning("the item %s cannot be decoded: %s", record.id, record.message.error)
-        elif record.format == format.NAME:
+        if is_lost(record):
+            continue  # it was said, for their own sessions drop such items without a word
+        if record.format == format.NAME:
             found.append(native(record))
         else:
             found += [item for message in said(record) for item in shown(message)]

@@ -48,8 +48,8 @@ class Node(NamedTuple):
 
     @property
     def row(self) -> Row:
-        """The message, to be decoded."""
-        return Row(0, 0, 0, *self.draft)
+        """The message under the id of its entry, to be decoded."""
+        return Row(0, 0, 0, *self.named.draft)
 
     @property
     def named(self) -> "Node":

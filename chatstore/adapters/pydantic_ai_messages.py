@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from chatstore import codec, json_text
-from chatstore.adapters.doors import arguments_of, missing
+from chatstore.adapters.doors import arguments_of, is_lost, missing
 from chatstore.adapters.parts import unfolded
 from chatstore.errors import InvalidMessageError
 from chatstore.formats import pydantic_ai as format
@@ -200,7 +200,11 @@ def decode(rows: Sequence[Row]) -> list[theirs.ModelMessage]:
     names: dict[str, str] = {}
     found: list[theirs.ModelMessage] = []
     for row in rows:
-        message = _own(row) or shown(codec.decode(row), names)
+        message = _own(row)
+        if message is None:
+            record = codec.record(row)
+            is_lost(record)  # said, and shown as empty: entries are one for each message
+            message = shown(record.message, names)
         for part in message.parts:
             if isinstance(part, theirs.ToolCallPart):
                 names[part.tool_call_id] = part.tool_name

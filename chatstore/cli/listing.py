@@ -4,11 +4,10 @@ import argparse
 import heapq
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from chatstore import ChatStore, Conversation
-from chatstore.cli import exits, stores
+from chatstore.cli import exits, sorting, stores
 from chatstore.cli.parsing import (
     Subparsers,
     add_json,
@@ -62,11 +61,15 @@ def run_list(args: argparse.Namespace, term: Terminal) -> int:
     if limit is None and not args.all and not args.json:
         limit = _SHOWN
     with stores.open_reading(url_of(args), namespace_of(args)) as store:
+        if args.json and limit is None:
+            for line in sorting.lines(conversations(store, args.prefix), args.sort):
+                term.json_line(line)
+            return exits.OK
         found = _sorted(store, args.sort, args.prefix, None if limit is None else limit + 1)
         shown = found[:limit]
         if args.json:
             for conversation in shown:
-                term.data(asdict(conversation))
+                term.data(sorting.facts(conversation))
             return exits.OK
         show_list(term, shown)
         if len(found) > len(shown) and limit:

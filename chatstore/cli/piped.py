@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chatstore.cli import exits
 from chatstore.errors import TransferError
 
 STDIN = "-"
@@ -21,12 +22,20 @@ def on_disk(source: str) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="chatstore-") as folder:
         path = os.path.join(folder, "stdin" if source == STDIN else os.path.basename(source))
-        with open(path, "xb") as copy:
-            if source == STDIN:
-                shutil.copyfileobj(sys.stdin.buffer, copy)
-            else:
-                with open(source, "rb") as pipe:
-                    shutil.copyfileobj(pipe, copy)
+        try:
+            with open(path, "xb") as copy:
+                if source == STDIN:
+                    shutil.copyfileobj(sys.stdin.buffer, copy)
+                else:
+                    with open(source, "rb") as pipe:
+                        shutil.copyfileobj(pipe, copy)
+        except OSError as error:
+            where = os.path.dirname(folder)
+            raise exits.CommandError(
+                f"what comes through the pipe cannot be kept in {where} ({error.strerror}); make "
+                "room there, or set TMPDIR to a folder with more; nothing was imported",
+                exits.SYSTEM,
+            ) from None
         try:
             yield path
         except TransferError as error:

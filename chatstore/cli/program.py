@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from chatstore._version import __version__
-from chatstore.cli import exits
+from chatstore.cli import ending, exits
 from chatstore.cli.clean import one_line
 from chatstore.cli.parsing import Parser, add_store
 from chatstore.cli.terminal import Terminal
@@ -47,10 +47,13 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     _have_streams()
     try:
-        with warnings.catch_warnings():
+        with ending.in_order(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             code = _run(words)
         sys.stdout.flush()
+    except ending.Ended as error:
+        _complain(f"ended by {error.name}")
+        return error.code
     except KeyboardInterrupt:
         _complain("interrupted")
         return exits.INTERRUPTED

@@ -46,7 +46,11 @@ class Terminal:
 
     def data(self, value: Any) -> None:
         """Write a value as a line of JSON."""
-        sys.stdout.write(json.dumps(value, default=_json_time) + "\n")
+        self.json_line(as_json(value))
+
+    def json_line(self, text: str) -> None:
+        """Write what is JSON already."""
+        sys.stdout.write(text + "\n")
 
     def line(self, text: str = "", style: Style = "") -> None:
         """Write a line of text, which is made harmless."""
@@ -160,6 +164,11 @@ class Terminal:
                 gap = " " * (size - width(cell))
                 parts.append(gap + cell if align == "right" else cell + gap)
             sys.stdout.write((margin + "  ".join(parts)).rstrip() + "\n")
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON in one line of ASCII."""
+    return json.dumps(value, default=_json_time)
 
 
 def fold(text: str, room: int) -> list[str]:

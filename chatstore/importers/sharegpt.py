@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from chatstore import json_text
 from chatstore.importers.openai import name_of
 from chatstore.importers.source import Source
 from chatstore.importers.talks import Talk, Talks
@@ -92,9 +93,10 @@ def _message(
 
 
 def _call(value: str, id: str) -> dict[str, Any]:
-    """The tool call in a turn's value; its plain text if it holds none."""
+    """The tool call in a turn's value; its plain text if it holds none, or none to be stored."""
     try:
         found = json.loads(value)
+        json_text.dump(found, "value")  # such as NaN: no reason to refuse the whole file
     except (ValueError, RecursionError):
         return text_block(value)
     if not isinstance(found, dict) or not isinstance(found.get("name"), str):

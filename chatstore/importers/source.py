@@ -122,7 +122,8 @@ class Source:
             where = place if place.startswith("line") else f"line {error.lineno}"
             self.fail(where, f"is not JSON: {error.msg} (column {error.colno})")
         except ValueError as error:
-            self.fail(place, str(error).partition(";")[0])
+            own = str(error).startswith("holds ")  # else it is CPython's limit of digits
+            self.fail(place, str(error) if own else "holds an integer of too many digits")
 
     def fail(self, place: str, what: str) -> NoReturn:
         """Raise for a fault of the file."""

@@ -91,7 +91,9 @@ class Writes(Asking):
 
     def delete_at(self, op: ops.DeleteAt) -> Plan[Row | None]:
         """Carry out `DeleteAt`."""
-        result = yield from self.write("delete_at", op.key, expectation(op.expected), op.idx)
+        result = yield from self.write(
+            "delete_at", op.key, expectation(op.expected), op.idx, layout.SIGNS[op.status]
+        )
         return next(iter(_result_rows(result)), None)
 
     def delete(self, op: ops.Delete) -> Plan[list[Row] | None]:

@@ -70,7 +70,7 @@ def update(shelf: Shelf, op: ops.Update) -> Row | None:
 def delete_at(shelf: Shelf, op: ops.DeleteAt) -> Row | None:
     """Carry out `DeleteAt`."""
     held = shelf.find(op.key, op.expected)
-    place = None if held is None else held.place(op.idx)
+    place = None if held is None else held.place(op.idx, op.status)
     if held is None or place is None:
         return None
     row = held.remove(place)

@@ -113,10 +113,13 @@ class Held:
         self.rows.insert(place, row)
         return row
 
-    def place(self, idx: int) -> int | None:
-        """Where `idx` is, counted from the front; `None` out of range."""
-        place = idx + len(self.rows) if idx < 0 else idx
-        return place if 0 <= place < len(self.rows) else None
+    def place(self, idx: int, status: Status | None = None) -> int | None:
+        """Where `idx`, of all or of a status, is counted from the front; `None` out of range."""
+        places: Sequence[int] = range(len(self.rows))
+        if status is not None:
+            archived = status == "archived"
+            places = [place for place in places if self.rows[place].archived == archived]
+        return places[idx] if -len(places) <= idx < len(places) else None
 
     def window(self, window: Window) -> list[Row]:
         """The rows of a window."""

@@ -73,12 +73,14 @@ def opened(url: str) -> Iterator[Tables]:
         TransferError: There is no driver for it, or it cannot be read.
     """
     name, target = shown(url), url_of(url)
+    remedy = f"install SQLAlchemy's driver for {target.get_backend_name()} with pip"
     if is_postgres(target):
         target = target.set(drivername="postgresql+psycopg")
+        remedy = "pip install 'chatstore-sql[postgres]'"
     try:
         engine = sa.create_engine(target, poolclass=NullPool)
     except (sa.exc.NoSuchModuleError, ImportError):
-        raise TransferError(f"{name}: the driver of this URL is not installed") from None
+        raise TransferError(f"{name}: the driver of this URL is not installed; {remedy}") from None
     if engine.dialect.is_async:
         raise TransferError(f"{name}: give the URL without its async driver")
     try:

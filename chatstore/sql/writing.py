@@ -15,6 +15,9 @@ from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.models import BLOCK, GAP
 from chatstore.sql.turn import Held, Turn
 
+_NEAR = 32
+"""So close to the end, reading those behind is cheaper than passing over those before."""
+
 
 def insert(turn: Turn, op: ops.Insert) -> list[str]:
     """`ops.Insert`."""
@@ -93,10 +96,9 @@ def update(turn: Turn, op: ops.Update) -> Row | None:
 def delete_at(turn: Turn, op: ops.DeleteAt) -> Row | None:
     """`ops.DeleteAt`."""
     held = turn.lock(op.key, op.expected)
-    place = None if held is None else places.place_of(op.idx, held.count)
-    if held is None or place is None:
+    row = None if held is None else _row_of(turn, held, op)
+    if held is None or row is None:
         return None
-    row = _row_at(turn, held, place)
     here = held.conversation_id
     turn.run(turn.sql.delete_message, conversation_id=here, ordinal=row.ordinal)
     held.count -= 1
@@ -131,16 +133,8 @@ def _others(held: Held, status: Status) -> int:
 
 def _remove_of_status(turn: Turn, held: Held, status: Status) -> list[Row]:
     """Remove the messages of a status, where others stay; the row of `held` is not saved."""
-    here, archived = held.conversation_id, status == "archived"
-    found = turn.rows(
-        turn.sql.slice_of_status,
-        conversation_id=here,
-        archived=archived,
-        ordinal=-EVERYTHING,
-        n=EVERYTHING,
-        skip=0,
-    )
-    rows = list(map(Row._make, found))
+    archived = status == "archived"
+    rows = _rows_of_status(turn, held, archived=archived)
     if rows:
         held.count -= len(rows)
         held.archived -= len(rows) if archived else 0
@@ -189,13 +183,20 @@ def _oldest(turn: Turn, held: Held | None, n: int) -> list[Row]:
     """The oldest active messages."""
     if held is None or n == 0:
         return []
+    return _rows_of_status(turn, held, archived=False, n=min(n, EVERYTHING))
+
+
+def _rows_of_status(
+    turn: Turn, held: Held, *, archived: bool, skip: int = 0, n: int = EVERYTHING
+) -> list[Row]:
+    first = -EVERYTHING if archived or held.active_from is None else held.active_from
     rows = turn.rows(
         turn.sql.slice_of_status,
         conversation_id=held.conversation_id,
-        archived=False,
-        ordinal=-EVERYTHING if held.active_from is None else held.active_from,
-        n=min(n, EVERYTHING),
-        skip=0,
+        archived=archived,
+        ordinal=first,
+        n=n,
+        skip=skip,
     )
     return list(map(Row._make, rows))
 
@@ -219,6 +220,22 @@ def set_ttl(turn: Turn, op: ops.SetTTL) -> bool:
     held.ttl = op.ttl
     turn.save(held)
     return True
+
+
+def _row_of(turn: Turn, held: Held, op: ops.DeleteAt) -> Row | None:
+    """The message at an idx, which may count those of a status only."""
+    if op.status is None:
+        place = places.place_of(op.idx, held.count)
+        return None if place is None else _row_at(turn, held, place)
+    archived = op.status == "archived"
+    count = held.archived if archived else held.count - held.archived
+    place = places.place_of(op.idx, count)
+    if place is None:
+        return None
+    if count - place <= _NEAR:
+        behind = turn.named(op.key) | {"n": count - place, "archived": archived}
+        return Row._make(turn.rows(turn.sql.last_of_status, **behind)[-1])
+    return _rows_of_status(turn, held, archived=archived, skip=place, n=1)[0]
 
 
 def _row_at(turn: Turn, held: Held, place: int) -> Row:

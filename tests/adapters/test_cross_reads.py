@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -296,3 +297,27 @@ def test_a_call_is_said_once() -> None:
         write_langchain(store)
         types = [block["block_type"] for block in store.get_messages("k")[2].blocks]
         assert types == ["text", "tool_call", "tool_call"]
+
+
+def test_what_nobody_can_read_is_said_and_not_shown_as_a_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with open_store("memory://") as store:
+        store.add_messages("k", [ChatMessage(text) for text in "abc"])
+        rows = store._shelf.held["k"].rows  # type: ignore[attr-defined]
+        rows[1] = rows[1]._replace(format="chatstore/99", payload='{"said":"secret"}')
+        history = ChatStoreMessageHistory("k", store)
+        assert [message.content for message in history.messages] == ["a", "c"]
+        session = ChatStoreSession("k", store)
+        assert len(asyncio.run(session.get_items())) == 2
+        chats = LlamaIndexChatStore(store)
+        assert [message.content for message in chats.get_messages("k")] == ["a", None, "c"]
+        talk = asyncio.run(ChatStoreConversations(store).load("k"))
+        assert talk is not None
+        assert len(talk.messages) == 3
+        # An entry of Pydantic AI's has an id of its own.
+        named = re.compile(r"the message (~1-2|chatstore:\w+) cannot be decoded: unknown format .*")
+        said = [named.fullmatch(record.getMessage()) for record in caplog.records]
+        assert [found and found[1] == "~1-2" for found in said] == [True, True, True, False]
+        assert {record.name for record in caplog.records} == {"chatstore.adapters"}
+        assert store.get_records("k")[1].payload == '{"said":"secret"}'

@@ -11,6 +11,7 @@ from llama_index.core.storage.chat_store.base_db import AsyncDBChatStore, Messag
 
 from chatstore import AsyncChatStore, ChatStore, StoreClosedError, open_async_store, open_store
 from chatstore import ChatMessage as Ours
+from chatstore import operations as ops
 from chatstore.adapters.llama_index import LlamaIndexChatStore, LlamaIndexMemoryStore
 
 ACTIVE, ARCHIVED = MessageStatus.ACTIVE, MessageStatus.ARCHIVED
@@ -240,3 +241,21 @@ def test_the_oldest_one_goes_alone(store: ChatStore) -> None:
 
     asyncio.run(main())
     assert max(read) == 1
+
+
+def test_an_active_message_is_removed_in_one_operation(
+    store: ChatStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add_messages("k", [Ours(text) for text in "abcd"])
+    store.archive_messages("k", 2)
+    asked: list[type[ops.Operation[Any]]] = []
+    execute = store._execute
+
+    def watched(operation: Any) -> Any:
+        asked.append(type(operation))
+        return execute(operation)
+
+    monkeypatch.setattr(store, "_execute", watched)
+    removed = asyncio.run(LlamaIndexMemoryStore(store).delete_message("k", -1))
+    assert removed == said("d")
+    assert asked == [ops.DeleteAt]

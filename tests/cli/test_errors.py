@@ -1,6 +1,7 @@
 """Every way to fail: one line, one remedy, one exit code."""
 
 import json
+import signal
 import sqlite3
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from chatstore import errors, open_store
 from chatstore.cli import exits, program
+from chatstore.cli.ending import Ended
 from tests.cli.conftest import Run
 
 
@@ -169,6 +171,7 @@ def test_each_class_of_error_has_its_own_code() -> None:
     ("error", "code", "said"),
     [
         (KeyboardInterrupt(), 130, "chatstore: interrupted\n"),
+        (Ended(signal.SIGTERM), 143, "chatstore: ended by SIGTERM\n"),
         (RuntimeError("odd"), 70, "this is a bug"),
         (errors.StoreFullError("no room\nhere"), 21, "chatstore: error: no room here\n"),
         (OSError(28, "No space left on device"), 71, "no space left on device"),

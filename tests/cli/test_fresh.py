@@ -1,9 +1,14 @@
 """A SQLite file that an import or a copy makes: it is there when all is in it, or not at all."""
 
 import errno
+import json
 import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +20,7 @@ from chatstore import ChatMessage, ChatStore, ConflictError, StoreFullError, ope
 from chatstore.cli.fresh import open_filling
 from tests.cli.conftest import Run
 from tests.cli.test_moving import digest, openai_file
+from tests.cli.test_streams import PROGRAM, environment
 
 
 def files() -> list[str]:
@@ -83,6 +89,43 @@ def test_an_interruption_leaves_nothing() -> None:
     assert files() == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("which", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_leaves_nothing(which: str) -> None:
+    number = getattr(signal, which)
+    row = json.dumps({"messages": [{"role": "user", "content": "x" * 4000}]}) + "\n"
+    Path("many.jsonl").write_text(row * 12_000)
+    process = subprocess.Popen(
+        [*PROGRAM, "import", "many.jsonl", "--url", "new.db"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    while process.poll() is None and not is_being_filled():
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    said = {"SIGINT": "interrupted"}.get(which, f"ended by {which}")
+    assert (process.returncode, out) == (128 + number, b"")
+    assert err.decode() == f"chatstore: {said}\n"
+    assert files() == ["many.jsonl"]
+
+
+def is_being_filled() -> bool:
+    """Whether the log has messages: the schema takes less."""
+    return any(log.stat().st_size > 1 << 20 for log in Path().glob(".chatstore-*.tmp-wal"))
+
+
+def test_a_signal_that_a_host_handles_is_the_hosts(run: Run, chat: str) -> None:
+    for handler in (signal.SIG_IGN, lambda *_: None, signal.SIG_DFL):
+        before = signal.signal(signal.SIGTERM, handler)
+        try:
+            assert run("list", "--url", chat).code == 0
+            assert signal.getsignal(signal.SIGTERM) is handler
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
 def test_what_another_program_makes_meanwhile_is_kept() -> None:
     def work(_: ChatStore) -> None:
         with open_store("new.db") as other:
@@ -140,3 +183,27 @@ def test_errors_call_the_file_by_its_name() -> None:
     with pytest.raises(StoreFullError, match=r"^new\.db: no room$"):
         fill(work)
     assert files() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
+def test_a_pipe_that_is_too_much_for_the_disk_leaves_nothing(tmp_path: Path) -> None:
+    # A file may grow to 64 KB, as if the disk were full then.
+    limited = (
+        "import resource, signal, sys; from chatstore.cli import main; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); "
+        "sys.exit(main(['import', '-', '--url', 'new.db']))"
+    )
+    os.mkdir("aside")
+    found = subprocess.run(
+        [sys.executable, "-c", limited],
+        input=b'{"messages": []}\n' * 10_000,
+        check=False,
+        capture_output=True,
+        env=environment(TMPDIR="aside"),
+        timeout=60,
+    )
+    assert found.returncode == 71
+    assert b"aside (File too large); make room there" in found.stderr
+    assert b"nothing was imported" in found.stderr
+    assert (files(), os.listdir("aside")) == (["aside"], [])

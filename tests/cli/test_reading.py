@@ -1,10 +1,15 @@
 import os
+import sqlite3
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatstore import ChatMessage, open_store
+from chatstore.cli import main
 from tests.cli.conftest import Run
+from tests.measuring import peak
 
 
 def test_list_shows_the_last_written_first(run: Run, chat: str) -> None:
@@ -44,6 +49,60 @@ def test_list_as_json_tells_everything(run: Run, chat: str) -> None:
     assert bob["created_at"].endswith("+00:00")
     assert bob["expires_at"] > bob["updated_at"]
     assert bob["revision"]
+
+
+@pytest.mark.parametrize("sort", ["newest", "longest", "key"])
+def test_a_list_of_all_has_the_order_of_the_table(
+    run: Run, sort: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatstore.cli.listing._PAGE", 7)
+    with open_store("many.db") as store:
+        for number in range(40):
+            store.add_messages(
+                f"k{number * 17 % 40}\U0001f600", [ChatMessage("é")] * (number % 3 + 1)
+            )
+        store.set_metadata("k5\U0001f600", {"title": "\ud800\0\n"})
+    limited = run("list", "--sort", sort, "--json", "--limit", 1000, "--url", "many.db")
+    assert len(limited.rows) == 40
+    found = run("list", "--sort", sort, "--json", "--url", "many.db")
+    assert found == limited
+    assert found.out.isascii()
+    assert run("list", "k1", "--sort", sort, "--json", "--url", "many.db").rows == [
+        row for row in found.rows if row["key"].startswith("k1")
+    ]
+
+
+@pytest.mark.parametrize("sort", ["newest", "longest", "key"])
+def test_a_list_takes_constant_memory(sort: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatstore.cli.listing._PAGE", 100)
+
+    def listed(name: str, n: int) -> int:
+        with open_store(name, durability="normal") as store:
+            for number in range(n):
+                store.add_message(f"k{number:04}", ChatMessage("x"))
+                store.set_metadata(f"k{number:04}", {"title": "x" * 2000})
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+            return peak(lambda: main(["list", "--json", "--sort", sort, "--url", name]))
+
+    few = listed("few.db", 400)
+    assert listed("many.db", 2000) < few + 500_000  # all of it is 4 MB
+
+
+def test_a_list_that_has_no_room_to_be_sorted(
+    run: Run, chat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small(name: str, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(name, **options)
+        if not name:
+            db.execute("PRAGMA max_page_count=1").close()
+        return db
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", small)
+    found = run("list", "--json", "--url", chat)
+    assert (found.code, found.out) == (71, "")
+    assert "--sort key" in found.err
+    assert len(run("list", "--json", "--sort", "key", "--url", chat).rows) == 3
 
 
 def test_list_says_that_there_is_more(run: Run, chat: str) -> None:

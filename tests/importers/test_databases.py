@@ -175,7 +175,7 @@ def test_no_database_and_no_table(postgres_url: str) -> None:
         with pytest.raises(StoreUnavailableError, match="cannot be reached") as caught:
             import_server(store, "postgresql://ada:secret@127.0.0.1:1/x", "langchain-sql")
         assert "secret" not in str(caught.value)
-        with pytest.raises(TransferError, match="not installed"):
+        with pytest.raises(TransferError, match="install SQLAlchemy's driver"):
             import_server(store, "nosuchdb://localhost/x", "langchain-sql")
         with pytest.raises(ValueError, match="no database URL"):
             import_server(store, "no url", "langchain-sql")

@@ -54,6 +54,18 @@ def test_a_function_call_that_is_no_json_stays_text(store: ChatStore, lines: Wri
     assert store.get_messages("data:000001")[1].content == "weather(Oslo)"
 
 
+@pytest.mark.parametrize(
+    "argument", ["NaN", "1e999", "9" * 5000, "[" * 500 + "]" * 500, "[" * 9000 + "]" * 9000]
+)
+def test_a_function_call_that_cannot_be_stored_stays_text(
+    store: ChatStore, lines: Write, argument: str
+) -> None:
+    call = f'{{"name": "f", "arguments": {{"x": {argument}}}}}'
+    import_file(store, lines(talk(("human", "?"), ("function_call", call), ("observation", "!"))))
+    messages = store.get_messages("data:000001")
+    assert [message.content for message in messages] == ["?", call, "!"]
+
+
 def test_other_fields_of_a_turn_and_of_a_row_are_kept(store: ChatStore, lines: Write) -> None:
     row = talk(lang="de")
     row["conversations"] = [{"from": "human", "value": "Hi", "loss": False}]

@@ -35,6 +35,14 @@ def test_a_byte_order_mark_is_no_text(store: ChatStore, tmp_path: Path, lines: W
         (b"hello\n", "is not JSON"),
         (b"5\n", "not certain"),
         (b"[]", "not certain"),
+        (
+            b'{"messages":[{"role":"user","content":' + b"9" * 6000 + b"}]}\n",
+            "line 1 holds an integer of too many digits; nothing",
+        ),
+        (
+            b'{"messages":[{"role":"","content":"secret"}]}\n',
+            r"message 1\.payload is no openai\.chat message: role: a role is not empty",
+        ),
         (b'{"messages": "\xff"}\n', r"line 1 is not UTF-8 \(byte 15\)"),
         (gzip.compress(b'{"messages": []}\n' * 1000, mtime=0)[:20], "cannot be read"),
         (b"PK\x03\x04 nonsense", "cannot be read"),

@@ -4,6 +4,7 @@ from chatstore.testing.conformance.archiving import Archiving, DeletingOldest
 from chatstore.testing.conformance.awaiting import Awaiting
 from chatstore.testing.conformance.by_status import ByStatus
 from chatstore.testing.conformance.conversations import Copying, Describing, Erasing, Metadata
+from chatstore.testing.conformance.deleting_by_status import DeletingByStatus
 from chatstore.testing.conformance.durable import Durable, Namespaces, Shared
 from chatstore.testing.conformance.expiry import Expired, Living
 from chatstore.testing.conformance.ids import Ids, Retrying
@@ -55,6 +56,7 @@ class StoreTests:
     TestArchiving = Archiving
     TestDeletingOldest = DeletingOldest
     TestByStatus = ByStatus
+    TestDeletingByStatus = DeletingByStatus
     TestDescribing = Describing
     TestMetadata = Metadata
     TestCopying = Copying
