@@ -1,7 +1,5 @@
 -- ARGV: writer, number, what is expected, index. Results: 'rows|…', 'none', 'conflict'.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 if not expected(c, ARGV[3]) then return 'conflict' end
 local rank = c and place(c, tonumber(ARGV[4]))
 if not rank then return 'none' end

@@ -1,7 +1,5 @@
 -- ARGV: writer, number, ttl, what is expected, draft, index. Results: as in append.lua.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 local draft = ARGV[5]
 if c then
   local is, other = known(draft)

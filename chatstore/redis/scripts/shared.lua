@@ -116,10 +116,10 @@ local function written(c, at, expires)
   }, '|')
 end
 
--- Give the key the moment of its end.
-local function ending(at)
+-- Give a key, or that of the conversation, the moment of its end.
+local function ending(at, name)
   -- One absolute moment, and at least a millisecond from now: a past one would delete.
-  redis.call('PEXPIREAT', key, string.format(DIGITS, math.floor((at + 999) / 1000)))
+  redis.call('PEXPIREAT', name or key, string.format(DIGITS, math.floor((at + 999) / 1000)))
 end
 
 -- The last steps of a write: the header of before goes, and the key gets its moment.
@@ -249,6 +249,11 @@ local function drop(c, sign, found)
   end
   c.count = c.count - #found / 2
   if sign == '-' then c.archived, c.edge = 0, '0' end
+end
+
+-- How many of the active messages a call is about that wants so many.
+local function due(c, wanted)
+  return c and math.min(tonumber(wanted), c.count - c.archived) or 0
 end
 
 -- The oldest active members, each with its score: as many as are wanted, and there are so many.
