@@ -50,8 +50,15 @@ class Batches:
         if len(self._tasks) < UNDERWAY:
             task = loop.create_task(self._work())
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
         return reply
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if task.cancelled():  # the event loop ends, maybe before the task's first step
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.reply.cancel()
 
     async def settled(self) -> None:
         """Return when nothing is under way."""
@@ -63,10 +70,9 @@ class Batches:
             batch, self._waiting = self._waiting[:SIZE], self._waiting[SIZE:]
             try:
                 replies = await self._send(batch)
-            except asyncio.CancelledError:  # the event loop ends
-                for waiting in (*batch, *self._waiting):
+            except asyncio.CancelledError:
+                for waiting in batch:
                     waiting.reply.cancel()
-                self._waiting = []
                 raise
             except Exception as error:  # noqa: BLE001 - it is each caller's
                 replies = [error] * len(batch)
@@ -77,6 +83,11 @@ class Batches:
                     waiting.reply.set_exception(reply)
                 else:
                     waiting.reply.set_result(reply)
+        # Not only when the loop says that it is done, which is a turn later: who comes in between
+        # would rely on a task that does not look again.
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        self._tasks.discard(task)
 
     async def _send(self, batch: Sequence[_Waiting]) -> Sequence[Any]:
         writes = self._replicas > 0 and any(waiting.run.writes for waiting in batch)
