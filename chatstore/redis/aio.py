@@ -10,7 +10,7 @@ from redis.exceptions import AskError, MovedError
 from chatstore import errors
 from chatstore import operations as ops
 from chatstore.aio import AsyncChatStore
-from chatstore.redis import connect, faults, transfer
+from chatstore.redis import connect, faults, snapshots, transfer
 from chatstore.redis.asking import Ask, Plan, Request, Run, carried_out_awaiting
 from chatstore.redis.batches import Batches, run_one
 from chatstore.redis.commands import RAW, alone, piped, scanning, servers, unrefused
@@ -220,7 +220,7 @@ class _Blocking(ChatStore):
 
     @contextmanager
     def _snapshot(self) -> Iterator[Snapshot]:
-        yield transfer.snapshot(self._store._plans, self._carry_out)
+        yield snapshots.snapshot(self._store._plans, self._carry_out)
 
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
         return transfer.restore(self._store._plans, self._carry_out, stream, on_conflict)

@@ -10,7 +10,7 @@ from redis.exceptions import NoScriptError
 
 from chatstore import errors
 from chatstore import operations as ops
-from chatstore.redis import connect, faults, transfer
+from chatstore.redis import connect, faults, snapshots, transfer
 from chatstore.redis.asking import Ask, Plan, Request, Run, carried_out
 from chatstore.redis.commands import (
     RAW,
@@ -202,7 +202,7 @@ class RedisChatStore(ChatStore):
 
     @contextmanager
     def _snapshot(self) -> Iterator[Snapshot]:
-        yield transfer.snapshot(self._plans, self._carry_out)
+        yield snapshots.snapshot(self._plans, self._carry_out)
 
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
         return transfer.restore(self._plans, self._carry_out, stream, on_conflict)

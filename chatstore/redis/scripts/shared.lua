@@ -10,6 +10,7 @@ local GAP = 1048576
 local BASE = 35184372088832 -- 2^45: room for 33 million messages before the first
 local LIFE = 90000 -- milliseconds for which a call may be repeated
 local DIGITS = '%.0f' -- tostring() keeps 14
+local FULL = 4194304 -- bytes of messages that make a page
 local FIELDS = '^~cs1|([^|]+)|(%d*)|(%d+)|(%d+)|(%d+)|(%d+)|(%-?%d+)|(%d+)|(%d+)|(%d+)|%d+|%d*|([^|]*)|(%d*)|(%d*|%d*)$'
 local PARTS = '^[^|]*|([^|]*)|[^|]*|[^|]*|[^|]*|[^|]*|(.*)$' -- behind the serial and its bar
 
@@ -249,6 +250,22 @@ local function drop(c, sign, found)
   end
   c.count = c.count - #found / 2
   if sign == '-' then c.archived, c.edge = 0, '0' end
+end
+
+-- Put members and their scores behind `flat`, from a rank to another: a page ends behind the member
+-- that makes it full. The server tells the size of none before it is read, so they come by a few.
+local function paged(flat, from, to)
+  local size = 0
+  for rank = from, to, 8 do
+    local part = redis.call('ZRANGE', key, rank, math.min(rank + 7, to), 'WITHSCORES')
+    for i = 1, #part, 2 do
+      flat[#flat + 1] = part[i]
+      flat[#flat + 1] = part[i + 1]
+      size = size + #part[i]
+      if size >= FULL then return flat end
+    end
+  end
+  return flat
 end
 
 -- How many of the active messages a call is about that wants so many.
