@@ -10,11 +10,11 @@ from redis.exceptions import AskError, MovedError
 from chatstore import errors
 from chatstore import operations as ops
 from chatstore.aio import AsyncChatStore
-from chatstore.redis import connect, faults, transfer
-from chatstore.redis.asking import Ask, Plan, Request, Run, Scan
-from chatstore.redis.batches import RAW, Batches, run_one
+from chatstore.redis import connect, faults, snapshots, transfer
+from chatstore.redis.asking import Ask, Plan, Request, Run, carried_out_awaiting
+from chatstore.redis.batches import Batches, run_one
+from chatstore.redis.commands import RAW, alone, piped, scanning, servers, unrefused
 from chatstore.redis.settings import settings
-from chatstore.redis.store import SCAN_COUNT
 from chatstore.settle import settled
 from chatstore.store import ChatStore
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
@@ -98,23 +98,10 @@ class AsyncRedisChatStore(AsyncChatStore):
     async def _carry_out(self, plan: Plan[T]) -> T:
         if self._closed:
             raise errors.closed()
-        try:
-            request = next(plan)
-            while True:
-                try:
-                    reply = await self._perform(request)
-                except errors.ChatStoreError as error:
-                    request = plan.throw(error)
-                else:
-                    request = plan.send(reply)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        finally:
-            plan.close()
+        return await carried_out_awaiting(plan, self._perform)
 
     async def _perform(self, request: Request) -> Any:
-        patience = self._settings.patience()
+        patience = None
         while True:
             try:
                 client = self._connected()
@@ -128,10 +115,10 @@ class AsyncRedisChatStore(AsyncChatStore):
             except errors.ChatStoreError:
                 raise
             except faults.DRIVER as error:
+                patience = patience or self._settings.patience()
                 pause = patience.pause(error)
                 if not pause:
-                    key = None if isinstance(request, Scan) else request.key
-                    raise await self._fault(error, key) from None
+                    raise await self._fault(error, request.key) from None
             await asyncio.sleep(pause)
 
     def _connected(self) -> Any:
@@ -150,9 +137,8 @@ class AsyncRedisChatStore(AsyncChatStore):
                 self._acquainted = True
 
     async def _fault(self, error: Exception, key: str | None) -> Exception:
-        fault = faults.translated(error, self._settings.where, key)
-        if isinstance(fault, errors.StoreReadOnlyError) and self._settings.address is not None:
-            # Connections that sit on a master of before: the next call finds the new one.
+        fault = self._settings.fault(error, key)
+        if self._settings.is_stale(fault):
             pool = getattr(self._client, "connection_pool", None)
             if pool is not None:
                 await pool.disconnect(inuse_connections=False)
@@ -195,39 +181,17 @@ class AsyncRedisChatStore(AsyncChatStore):
         self._node_clients.append(client)
         return client
 
-    async def _ask(self, client: Any, request: Ask) -> Any:
-        commands = request.commands
-        if len(commands) == 1 and request.key is not None:
-            return [await client.execute_command(*commands[0], **RAW)]
-        pipe = client.pipeline() if self._plans.clustered else client.pipeline(transaction=False)
-        for command in commands:
-            pipe.execute_command(*command, **RAW)
-        replies = await pipe.execute(raise_on_error=False)
-        if request.key is not None:
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
-        return replies
+    async def _ask(self, client: Any, request: Ask) -> list[Any]:
+        command = alone(request)
+        if command is not None:
+            return [await client.execute_command(*command, **RAW)]
+        pipe = piped(client, request.commands, clustered=self._plans.clustered)
+        return unrefused(request, await pipe.execute(raise_on_error=False))
 
     async def _scan(self, client: Any, pattern: str) -> list[bytes]:
-        nodes: list[Any] = [None]
-        if self._plans.clustered:
-            nodes = client.get_primaries()
         found: list[bytes] = []
-        for node in nodes:
-            where = {} if node is None else {"target_nodes": node}
-            cursor = 0
-            while True:
-                reply = await client.execute_command(
-                    "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, "TYPE", "zset",
-                    **where, **RAW,
-                )  # fmt: skip
-                if isinstance(reply[0], dict):  # a Cluster's answer names the node
-                    reply = (*reply[0].values(), reply[1])
-                cursor, names = reply
-                found += names
-                if int(cursor) == 0:
-                    break
+        for ask in servers(client, clustered=self._plans.clustered):
+            found += await carried_out_awaiting(scanning("zset", "MATCH", pattern), ask)
         return found
 
     def _blocking(self) -> ChatStore:
@@ -256,7 +220,7 @@ class _Blocking(ChatStore):
 
     @contextmanager
     def _snapshot(self) -> Iterator[Snapshot]:
-        yield transfer.snapshot(self._store._plans, self._carry_out)
+        yield snapshots.snapshot(self._store._plans, self._carry_out)
 
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
         return transfer.restore(self._store._plans, self._carry_out, stream, on_conflict)

@@ -4,9 +4,9 @@ A plan is a generator: it yields requests and is sent their replies, or has thei
 in, so that the blocking face and the awaiting one share all of it but the word `await`.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from chatstore import errors
 from chatstore.redis import rows as layout
@@ -44,11 +44,52 @@ class Scan:
     """Find the names of sorted sets that match a pattern; the reply is all of them."""
 
     pattern: str
+    key: ClassVar[None] = None
 
 
 Request = Run | Ask | Scan
 Plan = Generator[Request, Any, T]
 """What comes to a `T`."""
+
+A = TypeVar("A")
+
+
+def carried_out(plan: Generator[A, Any, T], perform: Callable[[A], Any]) -> T:
+    """What a plan comes to; it sees our errors, which it may survive."""
+    try:
+        request = next(plan)
+        while True:
+            try:
+                reply = perform(request)
+            except errors.ChatStoreError as error:
+                request = plan.throw(error)
+            else:
+                request = plan.send(reply)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        plan.close()
+
+
+async def carried_out_awaiting(
+    plan: Generator[A, Any, T], perform: Callable[[A], Awaitable[Any]]
+) -> T:
+    """The same, with the word `await`."""
+    try:
+        request = next(plan)
+        while True:
+            try:
+                reply = await perform(request)
+            except errors.ChatStoreError as error:
+                request = plan.throw(error)
+            else:
+                request = plan.send(reply)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        plan.close()
 
 
 class Asking:

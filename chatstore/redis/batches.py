@@ -6,12 +6,9 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from chatstore.redis import faults
 from chatstore.redis.asking import Run
+from chatstore.redis.commands import RAW, piped, unconfirmed, words
 from chatstore.redis.lines import Broken, packed
-
-RAW = {"NEVER_DECODE": True}
-"""Replies are bytes, whatever the client's `decode_responses` is."""
 
 UNDERWAY = 2
 """How many batches are under way at most; what comes meanwhile makes the next one."""
@@ -53,8 +50,15 @@ class Batches:
         if len(self._tasks) < UNDERWAY:
             task = loop.create_task(self._work())
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
         return reply
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if task.cancelled():  # the event loop ends, maybe before the task's first step
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.reply.cancel()
 
     async def settled(self) -> None:
         """Return when nothing is under way."""
@@ -66,10 +70,9 @@ class Batches:
             batch, self._waiting = self._waiting[:SIZE], self._waiting[SIZE:]
             try:
                 replies = await self._send(batch)
-            except asyncio.CancelledError:  # the event loop ends
-                for waiting in (*batch, *self._waiting):
+            except asyncio.CancelledError:
+                for waiting in batch:
                     waiting.reply.cancel()
-                self._waiting = []
                 raise
             except Exception as error:  # noqa: BLE001 - it is each caller's
                 replies = [error] * len(batch)
@@ -80,13 +83,18 @@ class Batches:
                     waiting.reply.set_exception(reply)
                 else:
                     waiting.reply.set_result(reply)
+        # Not only when the loop says that it is done, which is a turn later: who comes in between
+        # would rely on a task that does not look again.
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        self._tasks.discard(task)
 
     async def _send(self, batch: Sequence[_Waiting]) -> Sequence[Any]:
         writes = self._replicas > 0 and any(waiting.run.writes for waiting in batch)
-        replies = await self._together([_words(waiting.run) for waiting in batch], wait=writes)
+        replies = await self._together([words(waiting.run) for waiting in batch], wait=writes)
         unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            texts = [_words(batch[place].run, text=True) for place in unknown]
+            texts = [words(batch[place].run, text=True) for place in unknown]
             for place, reply in zip(unknown, await self._together(texts, wait=writes)):
                 replies[place] = reply
         return replies
@@ -97,10 +105,7 @@ class Batches:
         try:
             replies = await self._directly(commands)
         except Broken:  # what reads may be repeated, and what writes says who it is
-            pipe = self._client.pipeline(transaction=False)
-            for command in commands:
-                pipe.execute_command(*command, **RAW)
-            replies = await pipe.execute(raise_on_error=False)
+            replies = await piped(self._client, commands).execute(raise_on_error=False)
         if wait:
             confirmed = replies.pop()
             error = unconfirmed(self._where, confirmed, self._replicas, self._wait_ms)
@@ -135,20 +140,6 @@ async def _reply(connection: Any) -> Any:
 async def run_one(client: Any, run: Run) -> Any:
     """The reply of a script."""
     try:
-        return await client.execute_command(*_words(run), **RAW)
+        return await client.execute_command(*words(run), **RAW)
     except NoScriptError:
-        return await client.execute_command(*_words(run, text=True), **RAW)
-
-
-def unconfirmed(where: str, confirmed: Any, replicas: int, wait_ms: int) -> Exception | None:
-    """The error, if too few replicas confirmed."""
-    if isinstance(confirmed, Exception):
-        return confirmed
-    if int(confirmed) < replicas:
-        return faults.unconfirmed(where, int(confirmed), replicas, wait_ms)
-    return None
-
-
-def _words(run: Run, *, text: bool = False) -> tuple[Any, ...]:
-    what = ("EVAL", run.script.text) if text else ("EVALSHA", run.script.sha)
-    return (*what, len(run.names), *run.names, *run.arguments)
+        return await client.execute_command(*words(run, text=True), **RAW)

@@ -9,8 +9,8 @@ from chatstore.messages import ChatMessage
 from chatstore.records import Conversation, Draft
 from chatstore.redis import connect, faults
 from chatstore.redis.address import read
-from chatstore.redis.batches import RAW
-from chatstore.redis.store import SCAN_COUNT
+from chatstore.redis.asking import carried_out
+from chatstore.redis.commands import RAW, scanning, servers
 from chatstore.transfer import NEW, Stream
 
 
@@ -51,19 +51,8 @@ def stream(url: str) -> Stream:
 
 def _keys(client: Any, *, clustered: bool) -> set[str]:
     found: set[str] = set()
-    for node in client.get_primaries() if clustered else [None]:
-        where = {} if node is None else {"target_nodes": node}
-        cursor = 0
-        while True:
-            reply = client.execute_command(
-                "SCAN", cursor, "COUNT", SCAN_COUNT, "TYPE", "list", **where, **RAW
-            )
-            if isinstance(reply[0], dict):  # a Cluster's answer names the node
-                reply = (*reply[0].values(), reply[1])
-            cursor, names = reply
-            found.update(_decoded(names))
-            if int(cursor) == 0:
-                break
+    for ask in servers(client, clustered=clustered):
+        found.update(_decoded(carried_out(scanning("list"), ask)))
     return found
 
 

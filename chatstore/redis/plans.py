@@ -1,11 +1,11 @@
 """How each operation is carried out: what Redis is asked, and what its answers mean."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from chatstore import errors
 from chatstore import operations as ops
-from chatstore.records import Draft, StateDraft
+from chatstore.records import Row, StateDraft
 from chatstore.redis import faults
 from chatstore.redis import rows as layout
 from chatstore.redis.asking import Ask, Plan, in_us
@@ -51,19 +51,27 @@ class Plans(States):
         drafts = [row.draft for row in found.rows[: op.stop]]
         if not drafts:
             raise errors.nothing_to_copy(op.key)
-        token = yield from self.stage(op.to_key, drafts, found.header.ttl)
+        token = self.lanes.token()
+        for part in parts(map(layout.draft_text, drafts)):
+            yield from self.stage(op.to_key, token, part, found.header.ttl)
         if not (yield from self.adopt(op.to_key, token, found.metadata, there="state")):
             raise errors.exists(op.to_key)
         return len(drafts)
 
-    def stage(self, key: str, drafts: Sequence[Draft], ttl: int | None) -> Plan[str]:
-        """Build a conversation aside; the token under which it is there."""
-        token = ""
-        for part in _parts(list(map(layout.draft_text, drafts))):
-            token = token or self.lanes.token()
-            name = staging(self.names.conversation(key), token)
-            yield from self.write("stage", key, token, in_us(ttl), *part, at=name)
-        return token
+    def stage(self, key: str, token: str, texts: Sequence[str], ttl: int | None) -> Plan[None]:
+        """Build a conversation aside, or go on with it; the token never recurs."""
+        name = staging(self.names.conversation(key), token)
+        yield from self.write("stage", key, token, in_us(ttl), *texts, at=name)
+
+    def staged(self, key: str, token: str, id: str) -> Plan[Row]:
+        """The message with an id of what was staged."""
+        name = staging(self.names.conversation(key), token)
+        [score] = yield Ask([("ZSCORE", name, f"@{layout.escape(id)}")], key)
+        if score is None:
+            raise _lost(key)
+        ordinal = -int(float(score))
+        [members] = yield Ask([("ZRANGEBYSCORE", name, ordinal, ordinal)], key)
+        return layout.row(token, layout.texts(members)[0], ordinal)
 
     def adopt(
         self,
@@ -121,11 +129,15 @@ class Plans(States):
 
 def _is_placed(key: str, result: str) -> bool:
     if result == "lost":
-        raise errors.StoreUnavailableError(f"what was staged for {key!r} is gone; repeat it")
+        raise _lost(key)
     return result == "kept"
 
 
-def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def _lost(key: str) -> errors.StoreUnavailableError:
+    return errors.StoreUnavailableError(f"what was staged for {key!r} is gone; repeat it")
+
+
+def parts(texts: Iterable[str]) -> Iterator[Sequence[str]]:
     """The texts, in parts that a script takes at once."""
     part: list[str] = []
     size = 0

@@ -16,6 +16,9 @@ from chatstore.redis.scripts import script
 BATCH = 500
 """How many keys are asked about in one round trip."""
 
+PAGE = 1000
+"""How many messages of an export are asked for in one round trip; of long ones fewer come."""
+
 MOST = 1 << 60
 """As a number of messages: all. Redis takes no number beyond 64 bits."""
 
@@ -37,6 +40,32 @@ class Head(NamedTuple):
         if self.header is None:
             raise faults.newer(self.key)
         return self.header
+
+
+class Page(NamedTuple):
+    """A part of a conversation, and what is beside its messages.
+
+    Attributes:
+        header: It is another one after every write.
+        all: How many messages there are.
+        metadata: As JSON text.
+        state: What an adapter keeps beside it, as a member; '' for nothing.
+        parted: What it has left, as a member; '' for nothing.
+        members: The messages of the page.
+        scores: Their ordinals.
+    """
+
+    header: layout.Header
+    all: int
+    metadata: str
+    state: str
+    parted: str
+    members: Sequence[str]
+    scores: Sequence[str]
+
+    def rows(self) -> list[Row]:
+        """Those of the messages that can be read."""
+        return layout.known_rows(self.header.incarnation, self.members, self.scores)
 
 
 def _recency(head: Head) -> tuple[int, str]:
@@ -117,6 +146,18 @@ class Reads(Asking):
         if not members:
             return None
         return Whole.read(self._header(key, members[-1][0]), members)
+
+    def page(self, key: str, start: int) -> "Plan[Page | None]":
+        """The messages behind so many: `PAGE`, or fewer if they are long."""
+        name = self.names.conversation(key)
+        reply = yield Run(script("read_page"), (name,), (start, PAGE), key)
+        if not reply:
+            return None
+        header, number, metadata, state, parted, *flat = layout.texts(reply)
+        told = metadata[1:] or "{}"
+        return Page(
+            self._header(key, header), int(number), told, state, parted, flat[::2], flat[1::2]
+        )
 
     # Lists
 

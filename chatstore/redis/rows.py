@@ -17,6 +17,7 @@ anything unprintable is written as the inside of a JSON string. No member holds 
 import json
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from math import isfinite
@@ -98,7 +99,7 @@ def pairs(reply: Sequence[Any]) -> list[tuple[str, int]]:
     return list(zip(members, (int(score) if isfinite(score) else 0 for score in floats)))
 
 
-def row(incarnation: str, member: str, score: str | float) -> Row:
+def row(incarnation: str, member: str, score: str | bytes | float) -> Row:
     """The row of a message's member and score."""
     return rows(incarnation, (member,), (score,))[0]
 
@@ -128,6 +129,21 @@ def rows(
         # A third of the time of a row is Row's own __new__.
         found.append(tuple.__new__(Row, fields))
     return found
+
+
+def known_rows(
+    incarnation: str, members: Iterable[str], scores: Iterable[str | bytes | float]
+) -> list[Row]:
+    """The rows of those members that are messages: of a damaged conversation, what can be read."""
+    pairs = list(zip(members, scores))
+    try:
+        return rows(incarnation, *zip(*pairs)) if pairs else []
+    except ValueError:
+        found = []
+        for member, score in pairs:
+            with suppress(ValueError):
+                found.append(row(incarnation, member, score))
+        return found
 
 
 _HEADER = re.compile(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chatstore import arguments
+from chatstore import arguments, errors
+from chatstore.redis import faults
 from chatstore.redis.address import Address, read
 from chatstore.redis.keys import Names
 from chatstore.redis.plans import Plans
@@ -37,6 +38,14 @@ class Settings:
             and address.kind != "cluster"
             and "max_connections" not in address.options
         )
+
+    def fault(self, error: Exception, key: str | None) -> errors.ChatStoreError:
+        """The error for a caller, for one of the driver's; the key is the caller's."""
+        return faults.translated(error, self.where, key)
+
+    def is_stale(self, fault: errors.ChatStoreError) -> bool:
+        """Whether connections sit on a master of before, and the next call must make new ones."""
+        return isinstance(fault, errors.StoreReadOnlyError) and self.address is not None
 
     def patience(self) -> Patience:
         """For one call."""

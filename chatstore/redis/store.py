@@ -10,18 +10,24 @@ from redis.exceptions import NoScriptError
 
 from chatstore import errors
 from chatstore import operations as ops
-from chatstore.redis import connect, faults, transfer
-from chatstore.redis.asking import Ask, Plan, Request, Run, Scan
-from chatstore.redis.batches import RAW, unconfirmed
+from chatstore.redis import connect, faults, snapshots, transfer
+from chatstore.redis.asking import Ask, Plan, Request, Run, carried_out
+from chatstore.redis.commands import (
+    RAW,
+    alone,
+    piped,
+    scanning,
+    servers,
+    unconfirmed,
+    unrefused,
+    words,
+)
 from chatstore.redis.lines import Broken, Lines
 from chatstore.redis.settings import settings
 from chatstore.store import ChatStore
 from chatstore.transfer import OnConflict, Snapshot, Stream, TransferReport
 
 T = TypeVar("T")
-
-SCAN_COUNT = 2000
-"""How many keys the server looks at in a round trip of a listing."""
 
 
 class RedisChatStore(ChatStore):
@@ -96,20 +102,7 @@ class RedisChatStore(ChatStore):
     def _carry_out(self, plan: Plan[T]) -> T:
         if self._closed:
             raise errors.closed()
-        try:
-            request = next(plan)
-            while True:
-                try:
-                    reply = self._perform(request)
-                except errors.ChatStoreError as error:
-                    request = plan.throw(error)
-                else:
-                    request = plan.send(reply)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        finally:
-            plan.close()
+        return carried_out(plan, self._perform)
 
     def _connected(self) -> Any:
         client = self._client
@@ -134,21 +127,19 @@ class RedisChatStore(ChatStore):
                     return self._run(client, request)
                 if isinstance(request, Ask):
                     return self._ask(client, request)
-                return list(self._scan(client, request.pattern))
+                return self._scan(client, request.pattern)
             except errors.ChatStoreError:
                 raise
             except faults.DRIVER as error:
                 patience = patience or self._settings.patience()
                 pause = patience.pause(error)
                 if not pause:
-                    key = None if isinstance(request, Scan) else request.key
-                    raise self._fault(error, key) from None
+                    raise self._fault(error, request.key) from None
             time.sleep(pause)
 
     def _fault(self, error: Exception, key: str | None) -> Exception:
-        fault = faults.translated(error, self._settings.where, key)
-        if isinstance(fault, errors.StoreReadOnlyError) and self._settings.address is not None:
-            # Connections that sit on a master of before: the next call finds the new one.
+        fault = self._settings.fault(error, key)
+        if self._settings.is_stale(fault):
             if self._lines is not None:
                 self._lines.let_go()
             pool = getattr(self._client, "connection_pool", None)
@@ -157,33 +148,30 @@ class RedisChatStore(ChatStore):
         return fault
 
     def _run(self, client: Any, request: Run) -> Any:
-        script, names = request.script, request.names
-        words = (len(names), *names, *request.arguments)
         if request.writes and self._settings.replicas:
-            return self._run_confirmed(client, request, words)
+            return self._run_confirmed(client, request)
         try:
-            return self._one(client, ("EVALSHA", script.sha, *words))
+            return self._one(client, words(request))
         except NoScriptError:
-            return self._one(client, ("EVAL", script.text, *words))
+            return self._one(client, words(request, text=True))
 
-    def _one(self, client: Any, words: Sequence[str | int]) -> Any:
+    def _one(self, client: Any, command: Sequence[str | int]) -> Any:
         """The reply to one command."""
         lines = self._lines
         if lines is not None:
             try:
-                return lines.ask(words)
+                return lines.ask(command)
             except Broken:
                 pass  # what reads may be repeated, and what writes says who it is
-        return client.execute_command(*words, **RAW)
+        return client.execute_command(*command, **RAW)
 
-    def _run_confirmed(self, client: Any, request: Run, words: Sequence[Any]) -> Any:
+    def _run_confirmed(self, client: Any, request: Run) -> Any:
         """The reply, once the replicas have the write: WAIT is about its own connection."""
         wait = ("WAIT", self._settings.replicas, self._settings.wait_ms)
         where = request.names[0]
-        script = request.script
-        reply, confirmed = self._together(client, where, [("EVALSHA", script.sha, *words), wait])
+        reply, confirmed = self._together(client, where, [words(request), wait])
         if isinstance(reply, NoScriptError):
-            reply, confirmed = self._together(client, where, [("EVAL", script.text, *words), wait])
+            reply, confirmed = self._together(client, where, [words(request, text=True), wait])
         if isinstance(reply, Exception):
             raise reply
         error = unconfirmed(self._settings.where, confirmed, *wait[1:])
@@ -195,47 +183,26 @@ class RedisChatStore(ChatStore):
         if self._plans.clustered:
             node = client.get_node_from_key(where)
             client = client.get_redis_connection(node)
-        pipe = client.pipeline(transaction=False)
-        for command in commands:
-            pipe.execute_command(*command, **RAW)
-        return pipe.execute(raise_on_error=False)
+        return piped(client, commands).execute(raise_on_error=False)
 
-    def _ask(self, client: Any, request: Ask) -> Any:
-        commands = request.commands
-        if len(commands) == 1 and request.key is not None:
-            return [self._one(client, commands[0])]
-        pipe = client.pipeline() if self._plans.clustered else client.pipeline(transaction=False)
-        for command in commands:
-            pipe.execute_command(*command, **RAW)
-        replies = pipe.execute(raise_on_error=False)
-        if request.key is not None:
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
-        return replies
+    def _ask(self, client: Any, request: Ask) -> list[Any]:
+        command = alone(request)
+        if command is not None:
+            return [self._one(client, command)]
+        pipe = piped(client, request.commands, clustered=self._plans.clustered)
+        return unrefused(request, pipe.execute(raise_on_error=False))
 
-    def _scan(self, client: Any, pattern: str) -> Iterator[bytes]:
-        nodes = client.get_primaries() if self._plans.clustered else [None]
-        for node in nodes:
-            where = {} if node is None else {"target_nodes": node}
-            cursor = 0
-            while True:
-                reply = client.execute_command(
-                    "SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT, "TYPE", "zset",
-                    **where, **RAW,
-                )  # fmt: skip
-                if isinstance(reply[0], dict):  # a Cluster's answer names the node
-                    reply = (*reply[0].values(), reply[1])
-                cursor, names = reply
-                yield from names
-                if int(cursor) == 0:
-                    break
+    def _scan(self, client: Any, pattern: str) -> list[bytes]:
+        found: list[bytes] = []
+        for ask in servers(client, clustered=self._plans.clustered):
+            found += carried_out(scanning("zset", "MATCH", pattern), ask)
+        return found
 
     # Transfer
 
     @contextmanager
     def _snapshot(self) -> Iterator[Snapshot]:
-        yield transfer.snapshot(self._plans, self._carry_out)
+        yield snapshots.snapshot(self._plans, self._carry_out)
 
     def _restore(self, stream: Callable[[], Stream], on_conflict: OnConflict) -> TransferReport:
         return transfer.restore(self._plans, self._carry_out, stream, on_conflict)

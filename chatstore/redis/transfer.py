@@ -1,71 +1,18 @@
-"""Backup and restore: conversations out of the store, and into it as they were elsewhere."""
+"""Conversations into the store, as they were elsewhere."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from typing import NamedTuple, Protocol, TypeVar
+from itertools import chain
+from typing import NamedTuple
 
 from chatstore import arguments, clock, codec, errors
 from chatstore import operations as ops
 from chatstore.records import Conversation, Draft, Row, StateDraft
+from chatstore.redis import rows as layout
 from chatstore.redis.asking import Plan
-from chatstore.redis.checks import Whole
-from chatstore.redis.plans import BY_TTL, Plans
-from chatstore.redis.writes import distinct
-from chatstore.transfer import (
-    NEW,
-    Accompanied,
-    OnConflict,
-    Snapshot,
-    Stream,
-    TransferReport,
-    accompanied,
-    alone,
-)
-
-T = TypeVar("T")
-
-
-class CarryOut(Protocol):
-    """Carries out a plan, and blocks."""
-
-    def __call__(self, plan: Plan[T], /) -> T:
-        """What the plan results in."""
-
-
-def snapshot(plans: Plans, carry_out: CarryOut) -> Snapshot:
-    """All conversations by key; each is from one moment, and not all from the same one.
-
-    Redis cannot hold still for several keys while others write.
-    """
-    _check_open(plans, carry_out)
-    keys = carry_out(plans.keys())
-    heads = carry_out(plans.heads(keys))
-    messages = sum(head.known.held for head in heads)
-    # Those that have become conversations by now may be among the keys already, or not.
-    named = {head.key for head in heads}.union(carry_out(plans.alone()))
-
-    def conversations() -> Iterator[tuple[Conversation, Iterable[Row]]]:
-        for key in sorted(named):
-            whole = carry_out(plans.whole(key))
-            if whole is not None:
-                yield _with_state(plans, key, whole), whole.rows
-                continue
-            found = carry_out(plans.state_alone(key))
-            if found is not None:  # else it went meanwhile
-                state, parted = found
-                ttl = int(state.ttl) if state.ttl else None
-                yield alone(key, state.draft(parted), ttl, state.expires_at), ()
-
-    return Snapshot(messages, False, conversations())
-
-
-def _with_state(plans: Plans, key: str, whole: Whole) -> Conversation:
-    told = whole.header.conversation(key, whole.metadata)
-    member, parted = whole.state
-    if not member:
-        return told
-    state = plans.held_state(key, member)
-    return accompanied(told, state.draft(parted), changed=state.seen != told.revision)
+from chatstore.redis.plans import BY_TTL, Plans, parts
+from chatstore.redis.snapshots import CarryOut, check_open
+from chatstore.transfer import NEW, Accompanied, OnConflict, Stream, TransferReport
 
 
 def restore(
@@ -73,33 +20,32 @@ def restore(
 ) -> TransferReport:
     """Store conversations: all are looked at first, then staged, and then put in their places.
 
+    Few messages are in memory at a time, but for those that are appended to what exists: they are
+    one write, which the server must be sent whole.
+
     What is damaged or in conflict shows before anything changes. What fails later, for want of
     memory, say, leaves staged copies, which are removed; a key that somebody else took meanwhile
     makes the others go again.
     """
-    _check_open(plans, carry_out)
+    check_open(plans, carry_out)
     restoring = _Restore(plans, carry_out, on_conflict)
     with closing(stream()) as conversations:
         for conversation, drafts in conversations:
-            restoring.look(conversation, list(drafts))
+            restoring.look(conversation, drafts)
     try:
         with closing(stream()) as conversations:
             for conversation, drafts in conversations:
-                restoring.stage(conversation, list(drafts))
+                restoring.stage(conversation, drafts)
         restoring.place()
         if restoring.behind:
             # Behind what exists nothing can be staged: these are the last, one step each.
             with closing(stream()) as conversations:
                 for conversation, drafts in conversations:
-                    restoring.append(conversation.key, list(drafts))
+                    restoring.append(conversation.key, drafts)
     except BaseException:
         restoring.undo()
         raise
     return TransferReport(restoring.stored, restoring.messages, restoring.skipped)
-
-
-def _check_open(plans: Plans, carry_out: CarryOut) -> None:
-    carry_out(plans.plan(ops.PurgeExpired()))  # which asks nothing of the server
 
 
 def _expires(conversation: Conversation) -> int | None:
@@ -130,52 +76,75 @@ class _Restore:
         self.behind: set[str] = set()
         self.stored = self.messages = self.skipped = 0
 
-    def look(self, conversation: Conversation, drafts: list[Draft]) -> None:
-        """Raise what would go wrong."""
+    def look(self, conversation: Conversation, drafts: Iterable[Draft]) -> None:
+        """Raise what would go wrong, but for ids that come twice: to stage them changes nothing."""
         key = arguments.check_key(conversation.key)
-        distinct(key, drafts)
         codec.encode_metadata(conversation.metadata)
         arguments.ttl_in_us(conversation.ttl)
         exists, alone = self._exists(key)
         if (exists or alone) and self._on_conflict == "error":
             raise errors.occupied(key)
-        if exists and self._on_conflict == "append" and drafts:
+        if exists and self._on_conflict == "append":
             # Ids are compared before the revision is, and that fits none: nothing is written.
             with suppress(errors.ConflictError):
-                self._carry_out(self._plans.append(ops.Append(key, drafts, "")))
+                self._carry_out(self._plans.append(ops.Append(key, list(drafts), "")))
+        for _ in drafts:
+            pass  # a file is checked by being read
 
-    def stage(self, conversation: Conversation, drafts: list[Draft]) -> None:
+    def stage(self, conversation: Conversation, drafts: Iterable[Draft]) -> None:
         """Build a conversation aside, unless it has another way to go."""
         key = conversation.key
         exists = alone = False
         if self._on_conflict in ("skip", "append"):
             exists, alone = self._exists(key)
+        rest = iter(drafts)
+        first = next(rest, None)
         if (exists or alone) and self._on_conflict == "skip":
-            self.skipped += bool(drafts)
+            self.skipped += first is not None
         elif exists:
             self.behind.add(key)
-        else:
-            self.stored += bool(drafts)
-            drafts = list(distinct(key, drafts)[0])
-            self.messages += len(drafts)
-            if drafts:  # without a message there is no conversation
-                self._stage_messages(conversation, drafts, joins=alone)
-            elif isinstance(conversation, Accompanied) and not alone:
-                self._stage_alone(conversation)
+        elif first is not None:
+            self.stored += 1
+            self._stage_messages(conversation, chain((first,), rest), joins=alone)
+        elif isinstance(conversation, Accompanied) and not alone:
+            self._stage_alone(conversation)  # without a message there is no conversation
 
     def _stage_messages(
-        self, conversation: Conversation, drafts: list[Draft], *, joins: bool
+        self, conversation: Conversation, drafts: Iterable[Draft], *, joins: bool
     ) -> None:
         key = conversation.key
         ttl = arguments.ttl_in_us(conversation.ttl)
         if conversation.revision == NEW:
             ttl = self._plans.ttl
-        token = self._carry_out(self._plans.stage(key, drafts, ttl))
+        token = self._plans.lanes.token()
         revision = f"{token}-1"
         self._staged.append(_Staged(conversation, token, revision, joins, False))
+        ids: set[str] = set()
+        unsent: dict[str, Draft | Row] = {}
+
+        def texts() -> Iterator[str]:
+            for draft in drafts:
+                if draft.id in ids:
+                    first = unsent.get(draft.id) or self._sent(key, token, draft.id)
+                    if not codec.same_content(draft, first.format, first.payload):
+                        raise errors.duplicate(key, draft.id)
+                    continue
+                if draft.id is not None:
+                    ids.add(draft.id)
+                    unsent[draft.id] = draft
+                yield layout.draft_text(draft)
+
+        for part in parts(texts()):
+            self._carry_out(self._plans.stage(key, token, part, ttl))
+            self.messages += len(part)
+            unsent.clear()
         if isinstance(conversation, Accompanied) and not joins:
             seen = "" if conversation.changed else revision
             self._carry_out(self._plans.stage_state(key, conversation.state, token, seen, None))
+
+    def _sent(self, key: str, token: str, id: str) -> Row:
+        """The message with an id that was staged: all of them may be too much to be in memory."""
+        return self._carry_out(self._plans.staged(key, token, id))
 
     def _stage_alone(self, conversation: Accompanied) -> None:
         token = seen = self._plans.lanes.token()
@@ -210,12 +179,11 @@ class _Restore:
             times=(clock.read(told.created_at), clock.read(told.updated_at), _expires(told)),
         )
 
-    def append(self, key: str, drafts: list[Draft]) -> None:
+    def append(self, key: str, drafts: Iterable[Draft]) -> None:
         """Store behind what exists."""
-        if key in self.behind:
-            self.stored += bool(drafts)
-            if drafts:
-                self.messages += self._carry_out(self._plans.add("append", key, drafts, None))[1]
+        if key in self.behind and (new := list(drafts)):
+            self.stored += 1
+            self.messages += self._carry_out(self._plans.add("append", key, new, None))[1]
 
     def undo(self) -> None:
         """Remove what was staged, and what was put where nothing had been."""

@@ -1,6 +1,7 @@
 """The scripts that Redis runs, one for each operation.
 
-What they take and result in stands at their heads; what they share is in `shared.lua`.
+What they take and result in stands at their heads; what they share is in `shared.lua`, and how one
+that writes begins in `begun.lua`. Each is whole when it is sent: Redis knows no other one.
 """
 
 import re
@@ -9,7 +10,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
-MARK = "--@shared\n"
+MARK, BEGUN = "--@shared\n", "--@begun\n"
 _NAMES = "local key, recent = KEYS[1], KEYS[2]\n"
 
 
@@ -26,9 +27,9 @@ def script(name: str) -> Script:
     """The script of a name, with what it needs of what is shared, and nothing else.
 
     All of it is made anew in each call of a script, and would cost an append a tenth. A script may
-    say `--@shared` where it wants the functions to be made.
+    say `--@shared` where it wants the functions to be made. `--@begun` stands for `begun.lua`.
     """
-    text = _file(name)
+    text = _file(name).replace(BEGUN, _without_notes(_file("begun")))
     constants: list[str] = []
     functions: list[str] = []
     for word, body in reversed(_shared()):
@@ -45,10 +46,14 @@ def script(name: str) -> Script:
 @cache
 def _shared() -> list[tuple[str, str]]:
     """The constants and functions that scripts share, each with its name."""
-    text = re.sub(r"(?m)^--.*\n", "", _file("shared"))
+    text = _without_notes(_file("shared"))
     constants = re.findall(r"(?ms)^(local ([A-Z]+) = .*?\n)(?=local|\n)", text)
     functions = re.findall(r"(?ms)^(local function (\w+)\(.*?^end\n)", text)
     return [(word, body) for body, word in constants + functions]
+
+
+def _without_notes(text: str) -> str:
+    return re.sub(r"(?m)^--.*\n", "", text)
 
 
 def _file(name: str) -> str:

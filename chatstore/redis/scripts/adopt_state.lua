@@ -15,7 +15,7 @@ redis.call('RENAME', KEYS[3], beside())
 if ARGV[4] == '' then
   redis.call('PERSIST', beside())
 else
-  redis.call('PEXPIREAT', beside(), string.format(DIGITS, math.floor((ARGV[4] + 999) / 1000)))
+  ending(ARGV[4], beside())
 end
 remember(old, ARGV[1], ARGV[2], at, 'kept')
 return 'kept'

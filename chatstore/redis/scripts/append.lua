@@ -3,9 +3,7 @@
 -- Results: 'kept|incarnation|serial|number', where the drafts' serials count on from that one by
 -- their places, and so many are new; 'conflict'; 'other|place|format|payload' for an id that is
 -- stored with another text.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 local OFF = 4
 local new, skip = #ARGV - OFF, nil
 if c then

@@ -1,9 +1,7 @@
 -- ARGV: writer, number, what is expected, how many. Results: 'rows|…', 'conflict'.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 if not expected(c, ARGV[3]) then return 'conflict' end
-local wanted = c and math.min(tonumber(ARGV[4]), c.count - c.archived) or 0
+local wanted = due(c, ARGV[4])
 if wanted == 0 then return 'rows|' end
 local found = oldest(c, wanted)
 for i = 1, #found, 2 do found[i] = '-' .. string.sub(found[i], 2) end

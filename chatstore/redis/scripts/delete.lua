@@ -1,8 +1,6 @@
 -- ARGV: writer, number, what is expected, the sign of those that are removed or '' for all.
 -- Results: 'rows|…', 'none', 'conflict'.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 if not expected(c, ARGV[3]) then return 'conflict' end
 local sign, gone = ARGV[4], nil
 if not c then

@@ -1,8 +1,6 @@
 -- ARGV: writer, number, what is expected, index, the sign of those that it counts or '' for all.
 -- Results: 'rows|…', 'none', 'conflict'.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 if not expected(c, ARGV[3]) then return 'conflict' end
 if not c then return 'none' end
 local idx, sign, row = tonumber(ARGV[4]), ARGV[5], nil

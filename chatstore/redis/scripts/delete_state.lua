@@ -1,7 +1,5 @@
 -- ARGV: writer, number, what is expected. Results: '1', '0', 'conflict'.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 local there = c and c.inc .. '-' .. c.changes
 if not c then
   local state = redis.call('ZRANGE', beside(), 0, 0)[1]

@@ -1,7 +1,5 @@
 -- ARGV: writer, number. Results: '1', '0'.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 local alone = redis.call('UNLINK', beside())
 redis.call('UNLINK', key)
 local at, result = now(), (c or alone > 0) and '1' or '0'

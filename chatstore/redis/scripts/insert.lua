@@ -1,7 +1,5 @@
 -- ARGV: writer, number, ttl, what is expected, draft, index. Results: as in append.lua.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 local draft = ARGV[5]
 if c then
   local is, other = known(draft)
@@ -51,10 +49,11 @@ else
         if to == c.count - 1 then c.top = math.max(c.top, score) end
       end
       c.moved = c.moved + 1
+      local edge = 0 -- not the one of before: active messages may lie below that by now
       if archived > 0 then
-        local edge = archived == c.count and c.top + 1 or ordinal_at(before() + archived)
-        c.edge = string.format(DIGITS, edge)
+        edge = archived == c.count and c.top + 1 or ordinal_at(before() + archived)
       end
+      c.edge = string.format(DIGITS, edge)
       low, high = bounds()
     end
     size = size * 2

@@ -1,5 +1,5 @@
 -- ARGV: how many, and the row behind which they are: ordinal, serial, incarnation; or nothing.
--- Result: as in read.lua.
+-- Result: as in read.lua, and fewer where they are long.
 local c = find(key)
 if not c or ARGV[2] and c.inc ~= ARGV[4] then return {} end -- it has gone; another may be there
 local first = before()
@@ -25,6 +25,4 @@ if ARGV[2] then
   rank = rank + redis.call('ZCOUNT', key, 1, ordinal)
 end
 local last = math.min(rank + tonumber(ARGV[1]), first + c.count) - 1
-local flat = redis.call('ZRANGE', key, rank, last, 'WITHSCORES')
-table.insert(flat, 1, c.inc)
-return flat
+return paged({ c.inc }, rank, last)

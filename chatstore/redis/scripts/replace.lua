@@ -1,8 +1,6 @@
 -- ARGV: writer, number, ttl of a new one, what is expected, the sign of those that are replaced
 -- or '' for all, drafts… Results: as in append.lua.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 if not expected(c, ARGV[4]) then return 'conflict' end
 local OFF = 5
 local sign = ARGV[5]

@@ -1,7 +1,5 @@
 -- ARGV: writer, number, what is expected, JSON. Results: '1', '0', 'conflict'.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 if not expected(c, ARGV[3]) then return 'conflict' end
 if not c then return '0' end
 local at = now()

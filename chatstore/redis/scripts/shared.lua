@@ -11,6 +11,7 @@ local BASE = 35184372088832 -- 2^45: room for 33 million messages before the fir
 local MOST = 4503599627370496 -- 2^52: doubles below 2^53 leave room for an insert
 local LIFE = 90000 -- milliseconds for which a call may be repeated
 local DIGITS = '%.0f' -- tostring() keeps 14
+local FULL = 4194304 -- bytes of messages that make a page
 local FIELDS = '^~cs1|([^|]+)|(%d*)|(%d+)|(%d+)|(%d+)|(%d+)|(%-?%d+)|(%d+)|(%d+)|(%d+)|%d+|%d*|([^|]*)|(%d*)|(%d*|%d*)$'
 local PARTS = '^[^|]*|([^|]*)|[^|]*|[^|]*|[^|]*|[^|]*|(.*)$' -- behind the serial and its bar
 
@@ -124,10 +125,10 @@ local function written(c, at, expires)
   }, '|')
 end
 
--- Give the key the moment of its end.
-local function ending(at)
+-- Give a key, or that of the conversation, the moment of its end.
+local function ending(at, name)
   -- One absolute moment, and at least a millisecond from now: a past one would delete.
-  redis.call('PEXPIREAT', key, string.format(DIGITS, math.floor((at + 999) / 1000)))
+  redis.call('PEXPIREAT', name or key, string.format(DIGITS, math.floor((at + 999) / 1000)))
 end
 
 -- The last steps of a write: the header of before goes, and the key gets its moment.
@@ -257,6 +258,27 @@ local function drop(c, sign, found)
   end
   c.count = c.count - #found / 2
   if sign == '-' then c.archived, c.edge = 0, '0' end
+end
+
+-- Put members and their scores behind `flat`, from a rank to another: a page ends behind the member
+-- that makes it full. The server tells the size of none before it is read, so they come by a few.
+local function paged(flat, from, to)
+  local size = 0
+  for rank = from, to, 8 do
+    local part = redis.call('ZRANGE', key, rank, math.min(rank + 7, to), 'WITHSCORES')
+    for i = 1, #part, 2 do
+      flat[#flat + 1] = part[i]
+      flat[#flat + 1] = part[i + 1]
+      size = size + #part[i]
+      if size >= FULL then return flat end
+    end
+  end
+  return flat
+end
+
+-- How many of the active messages a call is about that wants so many.
+local function due(c, wanted)
+  return c and math.min(tonumber(wanted), c.count - c.archived) or 0
 end
 
 -- The oldest active members, each with its score: as many as are wanted, and there are so many.

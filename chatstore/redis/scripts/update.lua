@@ -1,8 +1,6 @@
 -- ARGV: writer, number, what is expected, draft, index. Results: 'rows|…' the old one, 'none',
 -- 'conflict', 'taken' for an id that another message has.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 if not expected(c, ARGV[3]) then return 'conflict' end
 local rank = c and place(c, tonumber(ARGV[5]))
 if not rank then return 'none' end

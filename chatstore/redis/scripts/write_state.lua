@@ -2,9 +2,7 @@
 -- was written, its scope, its body, what the conversation has left ('' nothing; '?' as it is),
 -- drafts…
 -- Results: 'kept|revision', 'conflict', 'other|…' as in append.lua.
-local c = find(key)
-local done = repeated(c, ARGV[1], ARGV[2])
-if done then return done end
+--@begun
 local OFF = 9
 local state, left =
   unpack(redis.call('ZRANGEBYSCORE', c and key or beside(), '-inf', '-inf'))
@@ -48,9 +46,7 @@ end
 if alone then
   redis.call('UNLINK', key, beside())
   redis.call('ZADD', beside(), unpack(flat))
-  if ttl ~= '' then
-    redis.call('PEXPIREAT', beside(), string.format(DIGITS, math.floor((at + ttl + 999) / 1000)))
-  end
+  if ttl ~= '' then ending(at + ttl, beside()) end
   return result
 end
 if not c then

@@ -110,6 +110,19 @@ class Archiving(Base):
         store.add_message(KEY, ChatMessage("d"))
         assert statuses(store) == [("d", "active")]
 
+    def test_many_are_inserted_where_archived_ones_were(self, store: ChatStore) -> None:
+        store.add_messages(KEY, say(*"abc"))
+        store.archive_messages(KEY, 1)
+        store.delete_message(KEY, 0)
+        for number in range(60):
+            store.add_message(KEY, ChatMessage(f"{number}"), 1)
+        spoken = ["b", *(f"{number}" for number in reversed(range(60))), "c"]
+        assert texts(store.get_messages(KEY, status="active")) == spoken
+        assert store.get_messages(KEY, status="archived") == []
+        assert store.check().problems == []
+        assert texts(store.archive_messages(KEY, 3)) == spoken[:3]
+        assert held(store) == spoken
+
     def test_windows_without_a_status_see_all(self, store: ChatStore) -> None:
         store.add_messages(KEY, say(*"abcd"))
         store.archive_messages(KEY, 3)
