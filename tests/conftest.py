@@ -8,6 +8,9 @@ import pytest
 
 from tests.servers.fixtures import (
     _postgres_scratch,
+    _redis62_broom,
+    _redis_broom,
+    _valkey_broom,
     postgres_database,
     postgres_server,
     postgres_url,
@@ -24,6 +27,9 @@ from tests.servers.fixtures import (
 
 __all__ = [
     "_postgres_scratch",
+    "_redis62_broom",
+    "_redis_broom",
+    "_valkey_broom",
     "postgres_database",
     "postgres_server",
     "postgres_url",

@@ -5,6 +5,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,7 +126,12 @@ def _whole(module: str, name: str) -> str:
 
 
 MODULES = sorted(ROOT.rglob("*.py"))
-IMPORTS = [found for path in MODULES for found in _imports(path)]
+
+
+@cache
+def all_imports() -> list[Import]:
+    """Those of the package; found when a test asks, as every process of pytest reads this file."""
+    return [found for path in MODULES for found in _imports(path)]
 
 
 def test_every_room_has_a_floor() -> None:
@@ -134,7 +140,9 @@ def test_every_room_has_a_floor() -> None:
 
 def test_stairs_go_down_only() -> None:
     assert [
-        str(found) for found in IMPORTS if found.target and FLOOR[found.target] > FLOOR[found.room]
+        str(found)
+        for found in all_imports()
+        if found.target and FLOOR[found.target] > FLOOR[found.room]
     ] == []
 
 
@@ -143,7 +151,7 @@ def test_rooms_of_a_floor_do_not_know_each_other(floor: str) -> None:
     rooms = FLOORS[floor]
     assert [
         str(found)
-        for found in IMPORTS
+        for found in all_imports()
         if found.room in rooms and found.target in rooms and found.target != found.room
     ] == []
 
@@ -157,7 +165,7 @@ def test_the_engines_do_not_know_each_other(one: str, other: str) -> None:
 
 def test_an_adapter_never_sees_a_concrete_store() -> None:
     stores = FLOORS["stores"]
-    assert [str(f) for f in IMPORTS if f.room == "adapters" and f.target in stores] == []
+    assert [str(f) for f in all_imports() if f.room == "adapters" and f.target in stores] == []
 
 
 def test_adapters_reach_operations_through_one_door() -> None:
@@ -170,12 +178,12 @@ def test_adapters_reach_operations_through_one_door() -> None:
 
 
 def test_nothing_imports_the_tests() -> None:
-    assert [str(f) for f in IMPORTS if f.target == "testing" and f.room != "testing"] == []
+    assert [str(f) for f in all_imports() if f.target == "testing" and f.room != "testing"] == []
 
 
 def test_each_room_knows_its_own_driver() -> None:
     strangers = []
-    for found in IMPORTS:
+    for found in all_imports():
         name = found.module.partition(".")[0]
         known = name == "chatstore" or (name in sys.stdlib_module_names and name not in OUTSIDE)
         if not known and found.room not in OUTSIDE.get(name, ()):
@@ -184,7 +192,7 @@ def test_each_room_knows_its_own_driver() -> None:
 
 
 def test_only_the_schema_knows_alembic_and_late() -> None:
-    found = [found for found in IMPORTS if found.module.partition(".")[0] == "alembic"]
+    found = [found for found in all_imports() if found.module.partition(".")[0] == "alembic"]
     assert {f.path.parent for f in found} == {ROOT / "sql" / "schema"}
     assert [str(f) for f in found if not f.late] == []
 

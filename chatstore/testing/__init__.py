@@ -33,9 +33,9 @@ data by a `Backend`, and inherits the tests; both faces run the same ones.
     def test_any_story(tmp_path):
         run_machine(MyBackend(tmp_path / "chat.db"))
 
-A backend whose `open` returns an `AsyncChatStore` is tested in the same way, driven by an event
-loop in a thread; `AsyncTests` adds what only callers that await can do. `DurableTests` is for
-stores whose data outlive them, and is left out for others.
+A backend whose `open` returns an `AsyncChatStore` is tested in the same way, on an event loop of
+its own; `AsyncTests` adds what only callers that await can do. `DurableTests` is for stores whose
+data outlive them, and is left out for others.
 """
 
 import pytest

@@ -16,9 +16,11 @@ T = TypeVar("T")
 
 
 class Blocking:
-    """The calls of an `AsyncChatStore` on an event loop in a thread of its own.
+    """The calls of an `AsyncChatStore` on an event loop of its own.
 
-    Calls from several threads are several tasks on that loop.
+    Calls from several threads are several tasks on that loop, which runs in a thread of its own
+    from then on. As long as one thread makes all calls, the loop runs in that thread while a call
+    lasts: handing each one over to another thread takes longer than most of them.
 
     Args:
         store: The store; `stop()` does not close it.
@@ -27,19 +29,27 @@ class Blocking:
     def __init__(self, store: AsyncChatStore) -> None:
         self.store = store
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._caller = threading.get_ident()
+        self._thread: threading.Thread | None = None
+        self._turn = threading.Lock()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What the coroutine returns on the loop."""
+        with self._turn:
+            if self._thread is None and self._caller == threading.get_ident():
+                return self._loop.run_until_complete(coroutine)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+                self._thread.start()
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def stop(self) -> None:
         """End the loop and its threads."""
         self.run(self._loop.shutdown_asyncgens())
         self.run(self._loop.shutdown_default_executor())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
         self._loop.close()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

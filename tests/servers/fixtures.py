@@ -21,6 +21,9 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol, TypeVar
 
 import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.servers.cluster import RedisCluster
 from tests.servers.given import POSTGRES_URL, REDIS_URL, GivenPostgres, GivenRedis
@@ -68,22 +71,40 @@ def valkey_server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def _redis_broom(redis_server: RedisServer | GivenRedis) -> Iterator[Redis]:
+    with _broom(redis_server) as broom:
+        yield broom
+
+
+@pytest.fixture(scope="session")
+def _redis62_broom(redis62_server: RedisServer) -> Iterator[Redis]:
+    with _broom(redis62_server) as broom:
+        yield broom
+
+
+@pytest.fixture(scope="session")
+def _valkey_broom(valkey_server: RedisServer) -> Iterator[Redis]:
+    with _broom(valkey_server) as broom:
+        yield broom
+
+
 @pytest.fixture
-def redis_url(redis_server: RedisServer | GivenRedis) -> Iterator[str]:
+def redis_url(redis_server: RedisServer | GivenRedis, _redis_broom: Redis) -> Iterator[str]:
     yield redis_server.url
-    _flush(redis_server)
+    _redis_broom.flushdb()
 
 
 @pytest.fixture
-def redis62_url(redis62_server: RedisServer) -> Iterator[str]:
+def redis62_url(redis62_server: RedisServer, _redis62_broom: Redis) -> Iterator[str]:
     yield redis62_server.url
-    _flush(redis62_server)
+    _redis62_broom.flushdb()
 
 
 @pytest.fixture
-def valkey_url(valkey_server: RedisServer) -> Iterator[str]:
+def valkey_url(valkey_server: RedisServer, _valkey_broom: Redis) -> Iterator[str]:
     yield valkey_server.url
-    _flush(valkey_server)
+    _valkey_broom.flushdb()
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +150,9 @@ def postgres_url(
     postgres_server.empty_database(_postgres_scratch)
 
 
-def _flush(server: RedisServer | GivenRedis) -> None:
-    with server.client() as client:
-        client.flushdb()
+def _broom(server: RedisServer | GivenRedis) -> Redis:
+    """Empties databases: one for all tests, for to connect takes longer than to flush.
+
+    It connects anew where a test has cut all connections.
+    """
+    return server.client(retry=Retry(NoBackoff(), 1))

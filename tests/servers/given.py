@@ -23,12 +23,12 @@ POSTGRES_URL = "CHATSTORE_TEST_POSTGRES_URL"
 
 
 def redis_client(url: str, **options: Any) -> "Redis":
-    """A redis-py client that retries nothing. Close it."""
+    """A redis-py client that retries nothing, unless told to. Close it."""
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    client: Redis = Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+    client: Redis = Redis.from_url(url, **{"retry": Retry(NoBackoff(), 0), **options})
     return client
 
 
