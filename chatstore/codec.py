@@ -175,32 +175,6 @@ def records(rows: Sequence[Row], *, strict: bool = False) -> list[Record]:
         return [record(row, strict=strict) for row in rows]
 
 
-def faults(key: str, row: Row) -> list[str]:
-    """What is wrong with a stored message, a sentence each, for `check()`."""
-    message = decode(row)
-    if isinstance(message, UndecodableMessage):
-        return [f"{key!r}: the message {row.record_id!r} cannot be decoded: {message.error}"]
-    if message.created_at is None:
-        return [f"{key!r}: the time of message {row.record_id!r} is no time"]
-    kind, calls = derive(message)
-    texts = (row.id, row.format, row.payload)
-    if not all(text is None or isinstance(text, str) for text in texts):
-        return [f"{key!r}: a column of message {row.record_id!r} is no text"]
-    if (row.role, row.kind, row.tool_call_ids) != (message.role, kind, calls):
-        return [f"{key!r}: the columns of message {row.record_id!r} do not fit its payload"]
-    return []
-
-
-def state_faults(key: str, body: str, parted: str | None) -> list[str]:
-    """What is wrong with what an adapter keeps beside a conversation, for `check()`."""
-    for name, text in (("body", body), ("parted", parted or "null")):
-        try:
-            json_text.load(text)
-        except ValueError:
-            return [f"{key!r}: the {name} of the state beside it is no JSON"]
-    return []
-
-
 def encode_metadata(metadata: dict[str, Any]) -> str:
     """Metadata as JSON text.
 

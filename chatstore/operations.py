@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from chatstore import json_text
 from chatstore.arguments import Expected, Window
 from chatstore.records import CheckReport, Conversation, Draft, Row, State, StateDraft, Status
 
@@ -21,11 +20,6 @@ Order = Literal["updated", "key"]
 
 ENTRIES = "pydantic_ai"
 """The format whose messages are found by their ids alone."""
-
-
-def quoted_entry(id: str) -> str:
-    """An id as it stands in the JSON text of what a conversation has left."""
-    return f'"entry":{json_text.quote(id)}'
 
 
 class Operation(Generic[T_co]):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from chatstore import json_text
 from chatstore.messages import ChatMessage
 
 MADE = "~"
@@ -185,3 +186,8 @@ class CheckReport:
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
+
+
+def quoted_entry(id: str) -> str:
+    """An id as it stands in the JSON text of what a conversation has left."""
+    return f'"entry":{json_text.quote(id)}'

@@ -15,6 +15,7 @@ from chatstore import (
     UndecodableMessage,
     codec,
     collector,
+    damage,
 )
 from chatstore.formats import VIEWS
 from chatstore.messages import text_block
@@ -129,9 +130,9 @@ def test_a_payload_that_is_no_object_is_shown_raw(format: str, payload: str) -> 
 
 def test_columns_that_do_not_fit_are_a_fault() -> None:
     row = Row(1, 2, 3, *encode(ChatMessage("a")))
-    assert codec.faults("key", row) == []
+    assert damage.of_message("key", row) == []
     for wrong in (row._replace(role="tool"), row._replace(kind="reasoning")):
-        assert len(codec.faults("key", wrong)) == 1
+        assert len(damage.of_message("key", wrong)) == 1
 
 
 @pytest.mark.parametrize("enabled", [True, False])

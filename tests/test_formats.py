@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatstore import ChatMessage, InvalidMessageError, NativeMessage, UndecodableMessage, codec
+from chatstore import (
+    ChatMessage,
+    InvalidMessageError,
+    NativeMessage,
+    UndecodableMessage,
+    codec,
+    damage,
+)
 from chatstore.formats import VIEWS, chatstore, openai_chat
 from chatstore.messages import text_block
 from chatstore.records import Draft, Row
@@ -58,7 +65,7 @@ def test_what_is_written_can_be_read(format: str) -> None:
         assert json.loads(draft.payload) == payload
         message = codec.decode(row(draft), strict=True)
         assert (message.id, message.role) == ("m1", draft.role)
-        assert codec.faults("a", row(draft)) == []
+        assert damage.of_message("a", row(draft)) == []
         json.dumps(message.model_dump(mode="python", exclude={"created_at"}), allow_nan=False)
 
     holds()
@@ -74,7 +81,7 @@ def test_whatever_was_stored_can_be_shown(format: str) -> None:
         if isinstance(message, UndecodableMessage):
             assert (message.raw, message.format) == (stored.payload, format)
         codec.record(stored)
-        codec.faults("a", stored)
+        damage.of_message("a", stored)
 
     holds()
 

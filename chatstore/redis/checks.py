@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chatstore import clock, codec
+from chatstore import clock, damage
 from chatstore.records import Row
 from chatstore.redis import rows as layout
 
@@ -52,7 +52,7 @@ def problems(key: str, whole: Whole, lives: int) -> list[str]:
         lives: For how many milliseconds its Redis key lives: -1 for ever, -2 not any more.
     """
     header, rows = whole.header, whole.rows
-    found = [fault for row in rows for fault in codec.faults(key, row)]
+    found = [fault for row in rows for fault in damage.of_message(key, row)]
     archived = sum(bool(row.archived) for row in rows)
     if (header.held, header.archived) != (len(rows), archived):
         found.append(
@@ -88,4 +88,4 @@ def state_problems(key: str, state: str, parted: str) -> list[str]:
     held = layout.beside(state)
     if held is None:
         return [f"{key!r}: the state beside it cannot be read"]
-    return codec.state_faults(key, held.body, parted[1:])
+    return damage.of_state(key, held.body, parted[1:])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from chatstore import errors
 from chatstore import operations as ops
-from chatstore.records import CheckReport, State, made_id
+from chatstore.records import CheckReport, State, made_id, quoted_entry
 from chatstore.redis import rows as layout
 from chatstore.redis.asking import Ask, Plan, Run, Scan
 from chatstore.redis.checks import problems, state_problems
@@ -110,7 +110,7 @@ class States(Writes, Reads):
                 [rows] = yield Ask([("ZRANGEBYSCORE", name, ordinal, ordinal)], key)
                 if any(member.split("|", 3)[2] == ops.ENTRIES for member in layout.texts(rows)):
                     return key
-        quoted = ops.quoted_entry(op.id)
+        quoted = quoted_entry(op.id)
         for key, _, parted in sorted((yield from self._members())):
             if quoted in parted:
                 return key

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import copy as shallow
 from typing import Any
 
-from chatstore import clock, codec, errors
+from chatstore import clock, damage, errors
 from chatstore import operations as ops
 from chatstore.arguments import Expected, Window
 from chatstore.records import CheckReport, Conversation, Draft, Row
@@ -215,9 +215,9 @@ def check(shelf: Shelf, _: ops.Check) -> CheckReport:
     """Carry out `Check`."""
     live = shelf.live()
     rows = [(held.key, row) for held in live for row in held.rows]
-    problems = [fault for key, row in rows for fault in codec.faults(key, row)]
+    problems = [fault for key, row in rows for fault in damage.of_message(key, row)]
     for key, kept in sorted(shelf.beside.items()):
-        problems += codec.state_faults(key, kept.draft.body, kept.draft.parted)
+        problems += damage.of_state(key, kept.draft.body, kept.draft.parted)
     return CheckReport(len(live), len(rows), problems)
 
 

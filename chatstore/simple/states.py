@@ -5,7 +5,7 @@ from copy import copy as shallow
 from chatstore import clock, errors
 from chatstore import operations as ops
 from chatstore.arguments import ABSENT, Expected
-from chatstore.records import State
+from chatstore.records import State, quoted_entry
 from chatstore.simple.beside import Beside
 from chatstore.simple.shelf import Shelf
 
@@ -90,7 +90,7 @@ def find_entry(shelf: Shelf, op: ops.FindEntry) -> str | None:
     for held in shelf.live():
         if any(row.id == op.id and row.format == ops.ENTRIES for row in held.rows):
             return held.key
-    quoted = ops.quoted_entry(op.id)
+    quoted = quoted_entry(op.id)
     for key in shelf.beside:
         state = state_of(shelf, key)
         if state is not None and quoted in state.parted:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 
-from chatstore import codec
+from chatstore import damage
 from chatstore.records import CheckReport, Row
 from chatstore.sql import mended
 from chatstore.sql.clauses import EVERYTHING
@@ -57,7 +57,7 @@ def _orphans(turn: Turn) -> Iterator[str]:
 
 def _states(turn: Turn) -> Iterator[str]:
     for key, body, parted in turn.rows(turn.sql.all_states, namespace=turn.namespace):
-        yield from codec.state_faults(key, body, parted)
+        yield from damage.of_state(key, body, parted)
 
 
 def _database(turn: Turn) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _conversation(turn: Turn, key: str, held: Held) -> Iterator[str]:
         blocks[last // BLOCK] += 1
         serials.add(row.serial)
         archived += bool(row.archived)
-        yield from codec.faults(key, row)
+        yield from damage.of_message(key, row)
         yield from _place(key, held, row, edited)
     count = blocks.total()
     if (count, archived) != (held.count, held.archived):

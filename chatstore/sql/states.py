@@ -8,7 +8,7 @@ from chatstore import arguments, errors
 from chatstore import operations as ops
 from chatstore.arguments import ABSENT, Expected
 from chatstore.errors import InvalidMessageError
-from chatstore.records import State, StateDraft, made_id
+from chatstore.records import State, StateDraft, made_id, quoted_entry
 from chatstore.sql import appending, writing
 from chatstore.sql.clauses import EVERYTHING
 from chatstore.sql.models import GAP
@@ -93,7 +93,7 @@ def find_entry(turn: Turn, op: ops.FindEntry) -> str | None:
         row = turn.row(turn.sql.find_entry, id=op.id, namespace=turn.namespace, now=turn.now)
         if row is not None:
             return str(row[0])
-    quoted = ops.quoted_entry(op.id)
+    quoted = quoted_entry(op.id)
     for (key,) in turn.rows(turn.sql.find_parted, quoted=quoted, namespace=turn.namespace):
         told = find(turn, key)
         if told is not None and told.state_id is not None:
