@@ -1,7 +1,6 @@
 """Scripts of many tasks go together: none of them is forgotten."""
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -17,12 +16,30 @@ from chatstore.redis.scripts import script
 from tests.redis.given import KEY, NAME, held, opened
 
 
-def ended(main: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
-    """Whether it ends, its loop included; in a thread, which a test may leave behind."""
-    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
+def ended(url: str, main: Callable[[AsyncRedisChatStore], Coroutine[Any, Any, Any]]) -> bool:
+    """Whether it ends, and all tasks of its loop after it; in a thread, which may be left behind.
+
+    As `asyncio.run` does it, but that the store can be closed then.
+    """
+
+    def run() -> None:
+        loop = asyncio.new_event_loop()
+        store = AsyncRedisChatStore(url)
+        loop.run_until_complete(main(store))
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks))
+        loop.run_until_complete(store.close())
+        loop.close()
+        over.append(True)
+
+    over: list[bool] = []
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(10)
-    return not thread.is_alive()
+    return over == [True]
 
 
 def test_who_comes_while_the_last_batch_ends_is_not_forgotten(
@@ -53,24 +70,19 @@ def test_who_comes_while_the_last_batch_ends_is_not_forgotten(
     assert replies == [[]] * 20
 
 
-@pytest.mark.filterwarnings(  # of connections that nobody could close
-    "ignore:unclosed:ResourceWarning", "ignore:loop is closed:ResourceWarning"
-)
 @pytest.mark.parametrize("turns", range(6))
 def test_a_loop_ends_amidst_a_write(redis_url: str, turns: int) -> None:
     """Whatever it was about to do: its tasks are cancelled, and must end."""
     seen: list[asyncio.Task[str]] = []
 
-    async def main() -> None:
-        store = AsyncRedisChatStore(redis_url)
+    async def main(store: AsyncRedisChatStore) -> None:
         await store.add_message(KEY, ChatMessage("first"))
         seen.append(asyncio.create_task(store.add_message(KEY, ChatMessage("last"))))
         for _ in range(turns):
             await asyncio.sleep(0)
 
-    assert ended(main)
+    assert ended(redis_url, main)
     assert seen[0].done()
-    gc.collect()  # here, and not in the next test
     with opened("sync", redis_url) as store:
         assert held(store) in (["first"], ["first", "last"])
 
@@ -78,8 +90,7 @@ def test_a_loop_ends_amidst_a_write(redis_url: str, turns: int) -> None:
 def test_all_tasks_are_cancelled_and_the_loop_goes_on(redis_url: str) -> None:
     found: list[str] = []
 
-    async def main() -> None:
-        store = AsyncRedisChatStore(redis_url)
+    async def main(store: AsyncRedisChatStore) -> None:
         await store.add_message(KEY, ChatMessage("first"))
         for turns in range(6):
             tasks = [
@@ -93,7 +104,6 @@ def test_all_tasks_are_cancelled_and_the_loop_goes_on(redis_url: str) -> None:
             await asyncio.wait(tasks)
             assert all(task.done() for task in tasks)
             found.append(await store.add_message(KEY, ChatMessage("after")))
-        await store.close()
 
-    assert ended(main)
+    assert ended(redis_url, main)
     assert len(found) == 6
