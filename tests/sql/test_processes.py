@@ -121,9 +121,9 @@ def test_every_write_and_checkpoint_is_inside_the_lock(
 def test_a_lock_that_another_holds_is_waited_for(path: Path, opened: Opened) -> None:
     database = opened(path)
     database.write(append())
-    gate = LockFile(path)
+    gate = LockFile(path, path.name)
     if not isinstance(database._writer.gate, LockFile):
-        database._writer.gate = LockFile(path)
+        database._writer.gate = LockFile(path, path.name)
     assert gate.enter()
     answers: list[int] = []
     thread = threading.Thread(target=lambda: answers.append(database.write(append())))

@@ -32,7 +32,7 @@ def inside(gate: Gate) -> Any:
 
 
 def _take_part(number: int, path: Path, seconds: float, locked: bool, start: Any) -> None:
-    gate = LockFile(path) if locked else OpenGate()
+    gate = LockFile(path, path.name) if locked else OpenGate()
     chance = random.Random(number)
     start.wait(60)
     conn = sqlite3.connect(path, isolation_level=None, timeout=30)

@@ -18,6 +18,8 @@ from typing import Protocol
 
 from typing_extensions import override
 
+from chatstore.sql.engine import faults
+
 
 def has_wal_reset_bug(version: tuple[int, int, int]) -> bool:
     """Whether this SQLite has the bug: 3.7.0 to 3.51.2, but for the two repaired branches."""
@@ -135,9 +137,15 @@ def _keep(conn: sqlite3.Connection) -> Callable[[], None]:
 
 
 class LockFile:
-    """A gate between processes. One thread at a time uses it: the one that leads the writers."""
+    """A gate between processes. One thread at a time uses it: the one that leads the writers.
 
-    def __init__(self, database: Path) -> None:
+    Args:
+        database: The file that it stands beside.
+        name: What a user calls that.
+    """
+
+    def __init__(self, database: Path, name: str) -> None:
+        self._name = name
         self.path = database.with_name(database.name + "-lock")
         self._database = database
         self._fd: int | None = None
@@ -145,12 +153,16 @@ class LockFile:
 
     def enter(self) -> bool:
         """Takes the lock if nobody has it."""
-        if self._fd is None:
-            self._fd = self._open()
         try:
+            if self._fd is None:
+                self._fd = self._open()
             self._lock(self._fd, self._take)
-        except (BlockingIOError, PermissionError):
-            return False
+        except (BlockingIOError, PermissionError) as error:
+            if self._fd is not None:
+                return False
+            raise faults.unreachable(self._name, error) from None
+        except OSError as error:
+            raise faults.unreachable(self._name, error) from None
         return True
 
     def leave(self) -> None:

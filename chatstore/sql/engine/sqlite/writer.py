@@ -56,7 +56,7 @@ class Writer:
                 if not (wal and bug):
                     self.gate = OpenGate()
                 elif not isinstance(self.gate, LockFile):
-                    self.gate = LockFile(path)
+                    self.gate = LockFile(path, self._place.name)
             # One cursor for all of BEGIN and COMMIT.
             self._execute = conn.cursor().execute
             self.conn = conn
@@ -70,7 +70,8 @@ class Writer:
         conn = self.conn
         if conn is None:
             conn = self.open()
-        self.enter(since)
+        if not self.gate.enter():
+            self.enter(since)
         if time.monotonic() >= self._look_again:
             # SQLite writes on into a file that was deleted, and every answer would be a lie.
             self._connector.look()
@@ -84,16 +85,11 @@ class Writer:
         return conn
 
     def enter(self, since: float | None = None) -> None:
-        """Takes the gate."""
-        try:
-            if not self.gate.enter():
-                patience = _Patience(self._place, since)
-                while not self.gate.enter():
-                    patience.spend()
-        except ChatStoreError:
-            raise
-        except OSError as error:
-            raise faults.unreachable(self._place.name, error) from None
+        """Takes the gate; StoreBusyError after the lock timeout."""
+        patience: _Patience | None = None
+        while not self.gate.enter():
+            patience = patience or _Patience(self._place, since)
+            patience.spend()
 
     def wait(self, step: Callable[[], object], since: float | None = None) -> None:
         """Repeats a step for as long as others keep the database locked."""
@@ -165,7 +161,7 @@ class Writer:
         conn, self.conn = self.conn, None
         self._execute = _closed
         if conn is not None and not self._place.shared:
-            with contextlib.suppress(sqlite3.Error, OSError):
+            with contextlib.suppress(sqlite3.Error, ChatStoreError):
                 if tidy and self.wrote and self._damage is None and self.gate.enter():
                     conn.execute("PRAGMA analysis_limit=400").close()
                     conn.execute("PRAGMA optimize").close()
