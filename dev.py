@@ -13,6 +13,7 @@ It needs Python 3.11 or newer with pip, or uv, and nothing else. What it install
 # This file is read by whatever Python happens to be `python3`, and has to tell an old one so:
 # therefore no syntax that is younger than 3.6, and nothing from outside the standard library.
 
+import contextlib
 import hashlib
 import json
 import os
@@ -181,6 +182,11 @@ class Aside:
             stdout=self._said,
             stderr=subprocess.STDOUT,
         )
+        if hasattr(os, "SCHED_IDLE"):
+            # Linux sees the core of a merely nice program as taken, and makes the others queue for
+            # the other cores.
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(self._process.pid, os.SCHED_IDLE, os.sched_param(0))
 
     def end(self) -> int:
         """Wait for it and print what it said; returns its exit code."""
