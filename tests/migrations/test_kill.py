@@ -1,5 +1,6 @@
 """`kill -9` before each statement of an upgrade: the old schema or the new one, never between."""
 
+import gc
 import json
 import os
 import shutil
@@ -117,6 +118,7 @@ def _serve(options: list[str]) -> None:
     warm = open_database("sqlite://")
     schema.ensure(warm)
     warm.close()
+    gc.freeze()
     for line in sys.stdin:
         path, statement = json.loads(line)
         child = os.fork()

@@ -1,5 +1,6 @@
 """Many open one file at the same moment: nobody fails, and one upgrades."""
 
+import gc
 import json
 import os
 import subprocess
@@ -67,6 +68,7 @@ def _main(crowd: str, paths: list[str]) -> None:
     warm = open_database("sqlite://")
     schema.ensure(warm)
     warm.close()
+    gc.freeze()
     run = schema._run
 
     def counted(*arguments: Any, **options: Any) -> None:
