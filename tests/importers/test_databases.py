@@ -11,6 +11,7 @@ import pytest
 from agents.extensions.memory.sqlalchemy_session import SQLAlchemySession
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from llama_index.core.storage.chat_store.sql import SQLAlchemyChatStore
+from psycopg import sql
 from sqlalchemy import create_engine
 
 from chatstore import ChatStore, StoreUnavailableError, TransferError, open_store
@@ -80,12 +81,18 @@ THEIRS: dict[str, tuple[Write, Callable[[ChatStore], None]]] = {
 }
 
 
-def seen(url: str) -> list[Any]:
-    """All tables and how often each was written, by the back door."""
+def seen(url: str) -> dict[str, list[Any]]:
+    """All rows of all tables, where they lie and who wrote them last, by the back door."""
     with psycopg.connect(url) as conn:
-        return conn.execute(
-            "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables ORDER BY 1"
-        ).fetchall()
+        names = conn.execute("SELECT relname FROM pg_stat_user_tables").fetchall()
+        return {
+            name: conn.execute(
+                sql.SQL("SELECT ctid, xmin, t::text FROM {} t ORDER BY ctid").format(
+                    sql.Identifier(name)
+                )
+            ).fetchall()
+            for (name,) in names
+        }
 
 
 @quiet
