@@ -16,8 +16,8 @@ from tests.transfer.given import HELLO, drain
 
 MESSAGES = 15_000
 PAYLOAD = HELLO.decode().replace("Hello", "Hello " * 100)
-"""Ten megabytes in all. The bounds below leave some 50 bytes for each message: who keeps anything
-of each of them exceeds these."""
+"""Ten megabytes in all. The bounds below leave up to 70 bytes for each message; where a file is
+unpacked while it is read, more, since the most is held at its beginning."""
 
 
 def snapshot(messages: int, talks: int) -> Callable[[], AbstractContextManager[Snapshot]]:
@@ -41,11 +41,12 @@ def snapshot(messages: int, talks: int) -> Callable[[], AbstractContextManager[S
 
 @pytest.mark.parametrize("talks", [1, 1_500])
 @pytest.mark.parametrize("name", ["chat.jsonl", "chat.jsonl.gz"])
-def test_many_messages(name: str, talks: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("messages", [MESSAGES, pytest.param(50_000, marks=pytest.mark.torture)])
+def test_many_messages(messages: int, name: str, talks: int, tmp_path: Path) -> None:
     path = tmp_path / name
     written = peak(
         lambda: export_json(
-            snapshot(MESSAGES, talks),
+            snapshot(messages, talks),
             path,
             source="",
             format=None,
@@ -53,9 +54,9 @@ def test_many_messages(name: str, talks: int, tmp_path: Path) -> None:
         )
     )
     read = peak(lambda: import_json(drain, path, on_conflict="error", format=None, progress=None))
-    # What is held are a few blocks of 1 MiB, as bytes, text and lines.
+    # What is held are a few blocks of 1 MiB, as bytes, text and lines; one more to unpack.
     assert written < 4 << 20
-    assert read < 7 << 20
+    assert read < (7 if name.endswith(".gz") else 6) << 20
 
 
 def test_a_document_is_written_in_constant_memory(tmp_path: Path) -> None:
