@@ -186,4 +186,4 @@ def test_no_database_and_no_table(postgres_url: str) -> None:
             import_server(store, "nosuchdb://localhost/x", "langchain-sql")
         with pytest.raises(ValueError, match="no database URL"):
             import_server(store, "no url", "langchain-sql")
-    assert seen(postgres_url) == []
+    assert seen(postgres_url) == {}
