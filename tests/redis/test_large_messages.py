@@ -27,7 +27,7 @@ from tests.redis.given import KEY, calls, held, opened
 from tests.servers import RedisServer
 
 SIZE = 1 << 20
-MANY = 60
+MANY = 40
 PEAK = 5 * STAGE_BYTES
 """A page as the driver has it, as text, decoded, and on its way into a file; a third of what there
 is."""

@@ -16,7 +16,7 @@ from chatstore.transfer import NEW, Stream
 from tests.measuring import peak
 
 SIZE = 1 << 20
-MANY = 60
+MANY = 40
 PEAK = 5 * PAGE_BYTES
 """A page as the driver has it, as Python has it, decoded, and on its way into a file; a third of
 what there is."""
