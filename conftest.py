@@ -8,6 +8,7 @@ import asyncio
 import builtins
 import doctest
 import inspect
+import signal
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -33,8 +34,12 @@ def _execute(code: CodeType, names: dict[str, Any]) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Say that the main thread has no loop, else LlamaIndex makes one there and leaves it open."""
+    """Begin as from a terminal, and without an event loop."""
+    # Else LlamaIndex makes one in the main thread and leaves it open.
     asyncio.set_event_loop(None)
+    # What a shell starts in the background ignores Ctrl-C, and so would the programs under test.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
