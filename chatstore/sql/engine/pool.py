@@ -88,7 +88,7 @@ class Pool(Generic[C]):
         return True
 
     def take(self) -> C:
-        """The slow way: opens a connection, or waits for one."""
+        """The connection that came back last; if there is none, opens one, or waits for one."""
         deadline = time.monotonic() + self._patience
         with self._returned:
             while True:

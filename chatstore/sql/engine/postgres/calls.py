@@ -89,19 +89,12 @@ class Calls:
 
     def take(self) -> "psycopg.Connection[Any]":
         """A connection that is there, as far as can be seen without asking the server."""
-        pool = self._pool
         while True:
-            conn = None
-            with pool.mutex:
-                if pool.free:
-                    conn = pool.free[-1]
-                    del pool.free[-1]
-            if conn is None:
-                conn = pool.take()
+            conn = self._pool.take()
             if is_usable(conn):
                 conn.prepare_threshold = self._server.prepare_after
                 return conn
-            pool.drop(conn)
+            self._pool.drop(conn)
 
     def open(self) -> "psycopg.Connection[Any]":
         """A new connection, for which there is room in the pool because that was reserved."""
