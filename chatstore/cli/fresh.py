@@ -26,7 +26,7 @@ def open_filling(url: str, namespace: str, ttl: float | None = None) -> Iterator
         with stores.open_writing(url, namespace, ttl) as store:
             yield store
         return
-    temporary = path.with_name(f".chatstore-{secrets.token_hex(8)}.tmp")
+    temporary = _hidden(path.parent)
     try:
         with _called(path, temporary):
             with open_store(temporary, namespace=namespace, ttl=ttl) as store:
@@ -52,7 +52,7 @@ def _missing(url: str) -> Path | None:
 
 def _has_links(folder: Path) -> bool:
     """Whether a file in the folder can get a second name, as it cannot on every file system."""
-    one, other = (folder / f".chatstore-{secrets.token_hex(8)}.tmp" for _ in range(2))
+    one, other = _hidden(folder), _hidden(folder)
     try:
         one.touch(0o600, exist_ok=False)
         os.link(one, other)
@@ -89,6 +89,11 @@ def _called(path: Path, temporary: Path) -> Iterator[None]:
         if str(temporary) not in str(error):
             raise
         raise type(error)(str(error).replace(str(temporary), str(path))) from error
+
+
+def _hidden(folder: Path) -> Path:
+    """A name that nothing has."""
+    return folder / f".chatstore-{secrets.token_hex(8)}.tmp"
 
 
 def _beside(path: Path, end: str) -> Path:
