@@ -54,15 +54,16 @@ def pytest_collection() -> Generator[None, object, object]:
 
     Frameworks and tests are more than a million objects, and stay until the end. Walking over
     them took a seventh of the whole run: half of collecting the tests, and half a second for each
-    test that collects garbage.
+    test that collects garbage. Looking at what is new less often takes a fifteenth less of the
+    rest.
     """
     gc.disable()
     try:
         return (yield)
     finally:
-        gc.collect()
         gc.freeze()
         gc.enable()
+        gc.set_threshold(10_000, 10, 10)
 
 
 def pytest_pycollect_makeitem(

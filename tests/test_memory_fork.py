@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 from chatstore import ChatMessage, SimpleChatStore
-from tests.sqlite.processes import in_process
+from tests.processes import in_process
 
 TURN = [ChatMessage("a"), ChatMessage("b", role="assistant")]
 

@@ -1,9 +1,8 @@
 """LlamaIndex's own loops over our stores: the seed's sentences, word for word."""
 
 import asyncio
-import subprocess
-import sys
-from pathlib import Path
+import os
+import signal
 
 import pytest
 from llama_index.core import MockEmbedding, SummaryIndex
@@ -17,11 +16,10 @@ from llama_index.core.schema import Document
 
 from chatstore import RedisChatStore, open_store
 from chatstore.adapters.llama_index import LlamaIndexChatStore, LlamaIndexMemoryStore
+from tests.processes import in_fork
 
 # LlamaIndex's own.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-ROOT = Path(__file__).parents[2]
 
 
 def weather(city: str) -> str:
@@ -133,22 +131,15 @@ def test_an_agent_with_memory_over_a_url(url: str) -> None:
         asyncio.run(chat_store.close())
 
 
-KILLED = """
-import os, sys
-from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.memory import ChatMemoryBuffer
-from chatstore import open_store
-from chatstore.adapters.llama_index import LlamaIndexChatStore
-chats = LlamaIndexChatStore(open_store(sys.argv[1], ttl=300))
-memory = ChatMemoryBuffer.from_defaults(chat_store=chats, chat_store_key="user1")
-memory.put(ChatMessage(content="My name is Ada."))
-os.kill(os.getpid(), 9)
-"""
+def put_and_die(url: str) -> None:
+    chats = LlamaIndexChatStore(open_store(url, ttl=300))
+    memory = ChatMemoryBuffer.from_defaults(chat_store=chats, chat_store_key="user1")
+    memory.put(ChatMessage(content="My name is Ada."))
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_killed_process_loses_nothing(url: str) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED, url], cwd=ROOT, check=False)
-    assert done.returncode == -9
+    assert in_fork(put_and_die, url) == -signal.SIGKILL
     with open_store(url, ttl=300) as store:
         memory = ChatMemoryBuffer.from_defaults(
             chat_store=LlamaIndexChatStore(store), chat_store_key="user1"

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +12,7 @@ from agents.memory import OpenAIResponsesCompactionSession
 from chatstore import AsyncChatStore, ChatMessage, open_async_store, open_store
 from chatstore.adapters.openai_agents import ChatStoreSession
 from tests.adapters.test_openai_session import QUIET, Played, agent, asks, says, user
+from tests.processes import in_fork
 
 SUMMARY: Any = {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAA"}
 
@@ -111,25 +110,19 @@ def test_no_other_sees_an_empty_conversation(url: str, automatic: bool) -> None:
     assert seen == []
 
 
-KILLED_WHEN_CLEARED = """
-import asyncio, os, sys
-from chatstore.adapters.openai_agents import ChatStoreSession
-from tests.adapters.test_openai_compaction import Client, compacting
+def compact_and_die_when_cleared(url: str) -> None:
+    clear = ChatStoreSession.clear_session
 
-clear = ChatStoreSession.clear_session
+    async def clear_and_die(self: ChatStoreSession) -> None:
+        await clear(self)
+        os._exit(9)
 
-async def clear_and_die(self):
-    await clear(self)
-    os._exit(9)
+    async def main() -> None:
+        async with ChatStoreSession("k", url) as ours:
+            await compacting(ours, Client()).run_compaction({"force": True})
 
-ChatStoreSession.clear_session = clear_and_die
-
-async def main():
-    async with ChatStoreSession("k", sys.argv[1]) as ours:
-        await compacting(ours, Client()).run_compaction({"force": True})
-
-asyncio.run(main())
-"""
+    ChatStoreSession.clear_session = clear_and_die  # type: ignore[method-assign]
+    asyncio.run(main())
 
 
 def test_whoever_is_killed_while_compacting_loses_nothing(url: str) -> None:
@@ -138,12 +131,7 @@ def test_whoever_is_killed_while_compacting_loses_nothing(url: str) -> None:
             await ours.add_items([user("old"), user("older")])
 
     asyncio.run(fill())
-    subprocess.run(
-        [sys.executable, "-c", KILLED_WHEN_CLEARED, url],
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        timeout=120,
-    )
+    assert in_fork(compact_and_die_when_cleared, url) == 0
     with open_store(url) as store:
         [record] = store.get_records("k")
         assert '"compaction"' in record.payload

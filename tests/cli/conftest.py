@@ -1,8 +1,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 
 from chatstore import ChatMessage, open_store
 from chatstore.cli import main
+from tests.cli.program import Program
 
 CALL = {
     "block_type": "tool_call",
@@ -62,15 +61,9 @@ def spawn() -> Run:
     """The command line, in a process of its own."""
 
     def call(*words: object, stdin: bytes = b"", **environment: str) -> Result:
-        found = subprocess.run(
-            [sys.executable, "-m", "chatstore", *map(str, words)],
-            input=stdin,
-            check=False,
-            capture_output=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
-            timeout=60,
-        )
-        return Result(found.returncode, found.stdout.decode(), found.stderr.decode())
+        program = Program(*map(str, words), env={**os.environ, **environment})
+        code, out, err = program.communicate(stdin)
+        return Result(code, out.decode(), err.decode())
 
     return call
 

@@ -13,6 +13,7 @@ import pytest
 
 from chatstore import ChatMessage, open_store
 from tests.cli.conftest import Run
+from tests.cli.program import Program
 
 PROGRAM = [sys.executable, "-m", "chatstore"]
 
@@ -32,13 +33,7 @@ def on_a_terminal(*words: str, **more: str) -> tuple[int, str]:
 
     ours, theirs = pty.openpty()
     try:
-        process = subprocess.Popen(
-            [*PROGRAM, *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environment(COLUMNS="100", **more),
-        )
+        program = Program(*words, env=environment(COLUMNS="100", **more), streams=[theirs] * 3)
     finally:
         os.close(theirs)
     seen = b""
@@ -46,13 +41,17 @@ def on_a_terminal(*words: str, **more: str) -> tuple[int, str]:
         while part := os.read(ours, 65536):
             seen += part
     os.close(ours)
-    return process.wait(timeout=30), seen.decode()
+    return program.wait(), seen.decode()
 
 
-def test_python_m(spawn: Run, chat: str) -> None:
-    found = spawn("list", "--json", CHATSTORE_URL=chat)
-    assert (found.code, len(found.rows), found.err) == (0, 3, "")
-    assert spawn("show", "nobody", "--url", chat).code == 4
+def test_python_m(chat: str) -> None:
+    found = subprocess.run(
+        [*PROGRAM, "list", "--json"],
+        check=False, capture_output=True, env=environment(CHATSTORE_URL=chat), timeout=60,
+    )  # fmt: skip
+    assert (found.returncode, len(found.stdout.splitlines()), found.stderr) == (0, 3, b"")
+    found = subprocess.run([*PROGRAM, "show", "nobody", "--url", chat], check=False)
+    assert found.returncode == 4
 
 
 def test_a_pipe_gets_plain_text(spawn: Run, chat: str) -> None:
@@ -122,22 +121,22 @@ class TestTerminal:
         assert seen.count("k") >= 300
 
 
+def err_of_who_is_cut(*words: str) -> bytes:
+    """What it says when nobody reads on after its first line."""
+    program = Program(*words, env=environment())
+    with program.stdin, program.stderr:
+        with program.stdout:
+            assert program.stdout.readline()
+        said = program.stderr.read()
+    assert program.wait() == 141
+    return said
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_who_reads_only_the_head_of_an_export_sees_no_complaint(chat: str) -> None:
     with open_store(chat) as store:
         store.add_messages("long", [ChatMessage("x" * 1000)] * 3000)
-    with subprocess.Popen(
-        [*PROGRAM, "export", "-", "--url", chat],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.read(100)
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait(timeout=30) == 141
+    assert err_of_who_is_cut("export", "-", "--url", chat) == b""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sh")
@@ -155,19 +154,7 @@ def test_a_stream_that_is_closed_is_no_bug(closed: str, chat: str) -> None:
 def test_who_reads_only_the_head_sees_no_complaint() -> None:
     with open_store("many.db") as store:
         store.add_messages("k", [ChatMessage("x" * 100) for _ in range(3000)])
-    process = subprocess.Popen(
-        [*PROGRAM, "show", "k", "--url", "many.db"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    assert process.wait(timeout=30) == 141
+    assert err_of_who_is_cut("show", "k", "--url", "many.db") == b""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits")
@@ -218,19 +205,13 @@ def is_locked(conn: sqlite3.Connection) -> bool:
 def test_ctrl_c_stores_nothing(chat: str) -> None:
     rows = (f'{{"messages":[{{"role":"user","content":"{n}"}}]}}\n' for n in range(100_000))
     Path("many.jsonl").write_text("".join(rows))
-    process = subprocess.Popen(
-        [*PROGRAM, "import", "many.jsonl", "--url", chat],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    )
+    program = Program("import", "many.jsonl", "--url", chat, env=environment())
     # While modules are imported, Python may drop the interruption: not before it stores.
     with contextlib.closing(sqlite3.connect(chat, isolation_level=None, timeout=0)) as conn:
-        while process.poll() is None and not is_locked(conn):
+        while not program.ended() and not is_locked(conn):
             time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (130, b"", b"chatstore: interrupted\n")
+    program.send_signal(signal.SIGINT)
+    assert program.communicate() == (130, b"", b"chatstore: interrupted\n")
     with open_store(chat) as store:
         assert store.get_keys() == ["ann", "bob", "weather"]
         assert store.check().ok

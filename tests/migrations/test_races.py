@@ -1,10 +1,7 @@
 """Many open one file at the same moment: nobody fails, and one upgrades."""
 
 import gc
-import json
 import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -12,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.migrations.support import FIRST, HEAD, ROOT, contents, load, sound, version
+from tests.migrations.support import FIRST, HEAD, contents, load, sound, version
+from tests.processes import in_process
 
 CROWD = 8
 RAN = threading.local()
@@ -54,13 +52,10 @@ def race(folder: Path, crowd: str, there: str, rounds: int) -> None:
 
 def run(crowd: str, paths: list[Path]) -> list[dict[str, int]]:
     """For each path, what its openers say, counted."""
-    words = [sys.executable, "-m", __name__, crowd, *map(str, paths)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return in_process(_openers, crowd, paths)
 
 
-def _main(crowd: str, paths: list[str]) -> None:
+def _openers(crowd: str, paths: list[Path]) -> list[dict[str, int]]:
     from chatstore.sql import schema
     from chatstore.sql.engine import open_database
 
@@ -76,9 +71,8 @@ def _main(crowd: str, paths: list[str]) -> None:
         run(*arguments, **options)
 
     schema._run = counted
-    for path in paths:
-        started = {"processes": _processes, "threads": _threads, "files": _files}[crowd]
-        print(json.dumps(Counter(started(Path(path)))), flush=True)
+    started = {"processes": _processes, "threads": _threads, "files": _files}[crowd]
+    return [Counter(started(path)) for path in paths]
 
 
 def _open(path: Path) -> str:
@@ -137,7 +131,3 @@ def _at_once(paths: list[Path]) -> list[str]:
     for thread in threads:
         thread.join()
     return told
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1], sys.argv[2:])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sqlite.processes import run_python
+from tests.processes import run_python
 
 _LINE = re.compile(r"(?P<pid>\d+) +(?P<rest>.*)")
 _CALL = re.compile(r"(?P<name>\w+)\((?P<args>.*)\) += (?P<result>-?\d+)")

@@ -15,8 +15,8 @@ import pytest
 
 from chatstore import errors, open_store
 from chatstore.sql.engine.sqlite import connector
+from tests.processes import in_process, processes
 from tests.sqlite.history import open_raw
-from tests.sqlite.processes import in_process, processes
 from tests.sqlite.refusing import SECRET, Open, digest, hello, make, refused
 
 # Damage

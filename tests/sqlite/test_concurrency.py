@@ -14,8 +14,8 @@ import pytest
 
 from chatstore import ABSENT, ChatMessage, ConflictError, open_store
 from chatstore.store import ChatStore
+from tests.processes import processes
 from tests.sqlite.history import look, open_raw
-from tests.sqlite.processes import processes
 
 
 def turn(writer: int, number: int) -> list[ChatMessage]:

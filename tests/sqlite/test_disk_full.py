@@ -21,8 +21,8 @@ from chatstore import ChatMessage, open_async_store, open_store
 from chatstore.errors import ChatStoreError, StoreFullError
 from chatstore.sql import SQLChatStore
 from chatstore.sql.engine.sqlite import connector
+from tests.processes import in_process
 from tests.sqlite.history import look
-from tests.sqlite.processes import in_process
 
 SECRET = "what nobody else may read"
 SIZE = 3 << 20

@@ -12,8 +12,8 @@ from chatstore import ChatMessage, StoreBusyError, open_store
 from chatstore import operations as ops
 from chatstore.records import Draft, StateDraft
 from chatstore.store import ChatStore
+from tests.processes import in_process, processes
 from tests.sqlite.history import open_raw
-from tests.sqlite.processes import in_process, processes
 
 MARKER = "Geheimnis-4711"
 

@@ -12,8 +12,8 @@ import pytest
 
 from chatstore import AsyncChatStore, ChatMessage, open_async_store, open_store
 from chatstore.store import ChatStore
+from tests.processes import in_process
 from tests.sqlite.history import look
-from tests.sqlite.processes import in_process
 
 CHILD = 5
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chatstore import open_store
-from tests.sqlite.processes import run_python
+from tests.processes import run_python
 
 WRITER = """
 import sys

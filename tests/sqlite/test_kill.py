@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from chatstore import ChatMessage, open_store
+from tests.processes import processes
 from tests.sqlite.history import fingerprint, look, states
-from tests.sqlite.processes import processes
 from tests.sqlite.writer import READY, keys_of, write
 
 ENOUGH = 2_000

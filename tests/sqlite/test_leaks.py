@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chatstore import ChatMessage, open_async_store, open_store
-from tests.sqlite.processes import in_process, run_python
+from tests.processes import in_process, run_python
 
 HELLO = ChatMessage(content="Hello")
 Work = Callable[[Path, int], list[int]]

@@ -12,8 +12,8 @@ import pytest
 
 from chatstore import ChatStore, errors, open_store
 from chatstore.sql import schema
+from tests.processes import in_process
 from tests.sqlite.history import look
-from tests.sqlite.processes import in_process
 from tests.sqlite.refusing import SECRET, Open, digest, hello, make, refused
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from chatstore import ChatMessage, open_store
 from chatstore.sql.engine.sqlite.lockfile import Gate, LockFile, OpenGate, has_wal_reset_bug
+from tests.processes import in_process, processes
 from tests.sqlite.history import look, open_raw
-from tests.sqlite.processes import in_process, processes
 
 WRITERS, CHECKPOINTERS = 3, 4
 

@@ -23,9 +23,9 @@ from chatstore.sql.dialects import statements
 from chatstore.sql.models import BLOCK_ROWS, GAP
 from chatstore.sql.statements import Statements
 from chatstore.store import ChatStore
+from tests.processes import run_python
 from tests.sqlite.counting import Count, counting
 from tests.sqlite.history import open_raw
-from tests.sqlite.processes import run_python
 
 HELLO = ChatMessage(role="user", content="Hello")
 

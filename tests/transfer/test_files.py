@@ -23,7 +23,7 @@ from chatstore import (
 )
 from chatstore.transfer import Snapshot
 from chatstore.transfer.export import export_json
-from tests.sqlite.processes import processes
+from tests.processes import processes
 from tests.transfer.given import content, everything, exported, given_store
 
 posix = pytest.mark.skipif(os.name != "posix", reason="this is about POSIX")

@@ -5,18 +5,26 @@ import os
 import subprocess
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 # Not `fork`: the process that runs the tests has threads. Not `spawn`: importing takes 0.4 s each.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
-    ["pytest", "chatstore.sql.engine.sqlite.database", "chatstore.sql.aio"]
+    [
+        "pytest",
+        "chatstore.sql.engine.sqlite.database",
+        "chatstore.sql.aio",
+        "chatstore.cli.moving",
+        "chatstore.cli.reading",
+        "chatstore.importers",
+    ]
 )
 
 
@@ -53,6 +61,23 @@ def in_process(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     if failure is not None:
         raise AssertionError(failure)
     return cast(T, value)
+
+
+def in_fork(function: Callable[..., object], /, *args: object) -> int:
+    """How a fork of this very process ends that calls a function.
+
+    It has all that is imported here, frameworks among it, which take seconds. It has none of the
+    threads, so that the function may use nothing that they serve.
+    """
+    process = multiprocessing.get_context("fork").Process(target=function, args=args)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # since there are threads
+        process.start()
+    process.join(60)
+    code = process.exitcode
+    assert code is not None, "it does not end"
+    process.close()
+    return code
 
 
 def _answer(
