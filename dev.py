@@ -29,6 +29,8 @@ STAMP = ENV / "installed.json"
 BIN = ENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
+IN_MEMORY = "/dev/shm"  # noqa: S108 - those who write there take names that nobody has
+ROOM = 2 << 30  # bytes
 REAL_CONVERSATIONS = "chitchat-dataset==0.9.0"
 
 
@@ -61,6 +63,9 @@ def test(options: "list[str]") -> int:
     install(editable("test"))
     # Python may have been told to keep no bytecode. Thousands of times over, that costs too much.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if "TMPDIR" not in os.environ and has_room(IN_MEMORY):
+        # A tenth quicker. No test of these cuts the power; on the disk is where torture runs.
+        os.environ["TMPDIR"] = IN_MEMORY
     checks = {
         "ruff check": ["ruff", "check"],
         "ruff format": ["ruff", "format", "--check"],
@@ -210,6 +215,16 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def has_room(folder: str) -> bool:
+    """Whether tests can write all of theirs there, and run it. In a container it may be small."""
+    try:
+        there = os.statvfs(folder)
+    except (AttributeError, OSError):
+        return False
+    fits = there.f_bavail * there.f_frsize >= ROOM
+    return fits and os.access(folder, os.W_OK) and not there.f_flag & os.ST_NOEXEC
 
 
 def quiet(command: "list[str | Path]") -> bool:
