@@ -1,6 +1,7 @@
 """dev.py, which people run before anything else is there."""
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def test_all_checks_are_run_and_those_that_failed_are_named(
     monkeypatch.setattr(dev, "PYTHON", Path(sys.executable))
     monkeypatch.setattr(dev, "install", lambda *_: None)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("TMPDIR", "chosen")
     for name in ("ruff", "mypy", "pytest"):
         words = f"import sys; words = [{name!r}, *sys.argv[1:]]\n"
         said = "print('says', *words, sys.dont_write_bytecode)\n"
@@ -78,6 +80,37 @@ def test_all_checks_are_run_and_those_that_failed_are_named(
         "says mypy False",
     ]
     assert err == (f"dev.py: failed: {', '.join(wrong)}\n" if wrong else "")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "taken"), [(0, None, "memory"), (0, "disk", "disk"), (1 << 60, None, None)]
+)
+def test_tests_write_into_memory_that_has_room(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    wanted: int,
+    given: str | None,
+    taken: str | None,
+) -> None:
+    (tmp_path / "memory").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dev, "IN_MEMORY", "memory")
+    monkeypatch.setattr(dev, "ROOM", wanted)
+    monkeypatch.setenv("TMPDIR", given or "")
+    if given is None:
+        monkeypatch.delenv("TMPDIR")
+    told: set[str | None] = set()
+
+    def run(command: object) -> int:
+        told.add(os.environ.get("TMPDIR"))
+        return 0
+
+    monkeypatch.setattr(dev, "install", lambda *_: None)
+    monkeypatch.setattr(dev, "run", run)
+    monkeypatch.setattr(dev, "PYTHON", shutil.which("true"))
+    assert dev.main(["test"]) == 0
+    assert told == {taken}
+    assert not dev.has_room("nowhere")
 
 
 def test_what_is_installed_is_not_installed_again(
