@@ -175,5 +175,5 @@ def _target(
     if url == ":memory:":
         return "sqlite://"
     if isinstance(url, os.PathLike) or (isinstance(url, str) and "://" not in url):
-        return Path(url)
+        return Path(arguments.check_url(url))
     return url
