@@ -1,11 +1,15 @@
 """`chatstore.testing` as others use it: a store of their own, in a folder of their own."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from chatstore import AsyncSimpleChatStore, ChatMessage
+from chatstore.testing.blocking import blocking, stop
 
 THEIRS = """
 import pytest
@@ -69,3 +73,16 @@ def test_a_store_of_others_is_held_to_the_contract(
     if not sound:
         assert "test_the_message_at_a_place_is_removed[-1]" in done.stdout
         assert "assert [" in done.stdout  # told with values: the suite's assertions are rewritten
+
+
+def test_a_call_may_wait_for_a_call_of_another_thread() -> None:
+    class Waiting(AsyncSimpleChatStore):
+        async def purge_expired(self) -> int:
+            await asyncio.to_thread(store.add_message, "k", ChatMessage("from elsewhere"))
+            return await super().purge_expired()
+
+    store = blocking(Waiting())
+    for number in (1, 2):  # and the loop has a thread of its own from then on
+        assert store.purge_expired() == 0
+        assert store.count_messages("k") == number
+    stop(store)

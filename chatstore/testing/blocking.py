@@ -20,7 +20,8 @@ class Blocking:
 
     Calls from several threads are several tasks on that loop, which runs in a thread of its own
     from then on. As long as one thread makes all calls, the loop runs in that thread while a call
-    lasts: handing each one over to another thread takes longer than most of them.
+    lasts: handing each one over to another thread takes longer than most of them. A call that comes
+    from elsewhere in the meantime is a task beside it, and may be what it waits for.
 
     Args:
         store: The store; `stop()` does not close it.
@@ -31,17 +32,34 @@ class Blocking:
         self._loop = asyncio.new_event_loop()
         self._caller = threading.get_ident()
         self._thread: threading.Thread | None = None
+        self._lent = self._wanted = False
         self._turn = threading.Lock()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What the coroutine returns on the loop."""
         with self._turn:
-            if self._thread is None and self._caller == threading.get_ident():
-                return self._loop.run_until_complete(coroutine)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-                self._thread.start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+            alone = self._thread is None and self._caller == threading.get_ident()
+            if alone:
+                self._lent = True
+            elif self._lent:
+                self._wanted = True
+            else:
+                self._go_on()
+        if not alone:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        try:
+            return self._loop.run_until_complete(coroutine)
+        finally:
+            with self._turn:
+                self._lent = False
+                if self._wanted:
+                    self._go_on()
+
+    def _go_on(self) -> None:
+        """Run the loop in its own thread, with all that was begun in it."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """End the loop and its threads."""
