@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
-from urllib.request import pathname2url
 
 from chatstore.errors import TransferError
 from chatstore.importers.source import Source
@@ -136,9 +136,8 @@ def _opened(source: Source) -> Iterator[_Tables]:
 def _open(source: Source) -> sqlite3.Connection:
     # Read only: a file that is not there is not created, and one that is there not changed.
     # A generator has no thread of its own: whoever closes it may not be who began it.
-    conn = sqlite3.connect(
-        f"file:{pathname2url(source.path)}?mode=ro", uri=True, check_same_thread=False
-    )
+    place = Path(source.path).absolute().as_uri()
+    conn = sqlite3.connect(f"{place}?mode=ro", uri=True, check_same_thread=False)
     conn.isolation_level = None
     return conn
 
