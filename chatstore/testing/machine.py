@@ -18,7 +18,7 @@ from chatstore.testing.oracle import Said
 keys = st.sampled_from(["a", "a:b {%}", "é😀"])
 texts = st.sampled_from(["x", "y", "\0z", "\ud800"])
 messages = st.builds(Said, texts, st.none() | st.sampled_from(["m1", "m2", "m3"]))
-batches = st.lists(messages, max_size=4) | st.just([Said("one of many")] * 300)
+batches = st.lists(messages, max_size=4) | st.just([Said("one of many")] * 260)
 places = st.integers(-6, 6) | st.integers(-600, 600) | st.sampled_from([-(10**20), 10**20])
 numbers = st.integers(0, 6) | st.integers(0, 600) | st.just(10**20)
 statuses = st.sampled_from(STATUSES)

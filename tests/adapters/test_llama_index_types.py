@@ -99,7 +99,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ChatStore]
         yield [one, other]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(messages, min_size=1, max_size=3))
 def test_what_goes_in_comes_out_equal(stores: list[ChatStore], given: list[ChatMessage]) -> None:
     for store in stores:

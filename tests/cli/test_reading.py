@@ -1,3 +1,4 @@
+import json
 import os
 import sqlite3
 from contextlib import redirect_stdout
@@ -8,6 +9,7 @@ import pytest
 
 from chatstore import ChatMessage, open_store
 from chatstore.cli import main
+from chatstore.importers import import_file
 from tests.cli.conftest import Run
 from tests.measuring import peak
 
@@ -72,20 +74,40 @@ def test_a_list_of_all_has_the_order_of_the_table(
     ]
 
 
+@pytest.fixture(scope="module")
+def few_and_many(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Files with 200 conversations and with 1000: what is told of the latter is 2 MB."""
+    folder = tmp_path_factory.mktemp("listed")
+    urls = []
+    for n in (200, 1000):
+        talks = (
+            {
+                "id": f"k{number:04}",
+                "messages": [{"role": "user", "content": "x"}],
+                "title": "x" * 2000,
+            }
+            for number in range(n)
+        )
+        source = folder / "talks.jsonl"
+        source.write_text("".join(json.dumps(talk) + "\n" for talk in talks))
+        urls.append(str(folder / f"{n}.db"))
+        with open_store(urls[-1]) as store:
+            import_file(store, source)
+    return urls
+
+
 @pytest.mark.parametrize("sort", ["newest", "longest", "key"])
-def test_a_list_takes_constant_memory(sort: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_takes_constant_memory(
+    sort: str, few_and_many: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("chatstore.cli.listing._PAGE", 100)
 
-    def listed(name: str, n: int) -> int:
-        with open_store(name, durability="normal") as store:
-            for number in range(n):
-                store.add_message(f"k{number:04}", ChatMessage("x"))
-                store.set_metadata(f"k{number:04}", {"title": "x" * 2000})
+    def listed(url: str) -> int:
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-            return peak(lambda: main(["list", "--json", "--sort", sort, "--url", name]))
+            return peak(lambda: main(["list", "--json", "--sort", sort, "--url", url]))
 
-    few = listed("few.db", 400)
-    assert listed("many.db", 2000) < few + 500_000  # all of it is 4 MB
+    few, many = map(listed, few_and_many)
+    assert many < few + 500_000
 
 
 def test_a_list_that_has_no_room_to_be_sorted(

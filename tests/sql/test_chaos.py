@@ -102,10 +102,13 @@ class Chaos:
 
 
 @pytest.mark.skipif(sys.gettrace() is not None, reason="something else traces")
+@pytest.mark.parametrize("seconds", [1, pytest.param(20, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("memory", [True, False])
-def test_nothing_is_lost_or_left_waiting(path: Path, opened: Opened, memory: bool) -> None:
+def test_nothing_is_lost_or_left_waiting(
+    path: Path, opened: Opened, memory: bool, seconds: float
+) -> None:
     database = opened("sqlite://" if memory else path, durability="normal")
-    chaos = Chaos(database, seed=1, seconds=2)
+    chaos = Chaos(database, seed=1, seconds=seconds)
     chaos.run()
     assert chaos.failures == []
     held: dict[str, list[int]] = {}

@@ -434,7 +434,7 @@ INTERRUPTIONS = """
     def disturb():
         generator = random.Random(int(sys.argv[2]))
         for _ in range(int(sys.argv[3])):
-            time.sleep(generator.uniform(0.0002, 0.004))
+            time.sleep(generator.uniform(0.0001, 0.001))
             os.kill(os.getpid(), signal.SIGINT)
         stop.set()
 

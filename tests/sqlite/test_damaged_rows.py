@@ -1,5 +1,6 @@
 """A row that is damaged hides no other: it is read, told by `check`, exported and removed."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -66,13 +67,18 @@ def damage(path: Path, what: str) -> None:
         conn.execute(f"UPDATE chatstore_message SET {what} WHERE serial = 2")
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "chat.db"
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / "chat.db"
     with open_store(path) as store:
         store.add_messages("user1", [ChatMessage(text) for text in "abc"])
         store.add_message("user2", NativeMessage("openai.chat", {"role": "user", "content": "d"}))
     return path
+
+
+@pytest.fixture
+def path(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(sound, tmp_path))
 
 
 def seen(store: ChatStore) -> list[str | None]:

@@ -58,7 +58,8 @@ def test_each_write_is_told_the_truth(tmp_path: Path, calls: str, durability: st
     with open_store(path):
         pass
     inject = f"inject={calls}:error=EIO:when={FAULTS[calls]}"
-    options = [strace, "-f", "-qq", "-o", os.devnull, "-e", f"trace={calls}", "-e", inject]
+    options = [strace, "-f", "--seccomp-bpf", "-qq", "-o", os.devnull]
+    options += ["-e", f"trace={calls}", "-e", inject]
     # Only the writer's own files may fail: Python reads its modules by other calls.
     done = run_python(["-c", WRITER, path, durability, str(turns)], before=[*options, "--"])
     assert done.returncode == 0, done.stderr[-2000:]

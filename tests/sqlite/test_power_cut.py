@@ -52,9 +52,14 @@ def judge(tmp_path: Path, crashed: Iterator[Crash], seeds: list[int], count: int
     known = [states(keys_of(number), seed, count, edits=True) for number, seed in enumerate(seeds)]
     tally = Tally()
     folder = tmp_path / "restarted"
+    judged: set[int] = set()
     for crash in crashed:
         tally.states += 1
         tally.kinds[crash.kind] += 1
+        same = hash((tuple(sorted(crash.files.items())), crash.acks))
+        if same in judged:  # half of them: what is synced and what is written is often the same
+            continue
+        judged.add(same)
         name = f"state {tally.states} ({crash.kind}), {len(crash.acks)} acknowledged"
         folder.mkdir()
         for file, content in crash.files.items():
@@ -64,7 +69,7 @@ def judge(tmp_path: Path, crashed: Iterator[Crash], seeds: list[int], count: int
             _compare(path, crash, known, tally, name)
         elif crash.acks:
             tally.torn.append(f"{name}: no file")
-        if tally.states % 10 == 0 and not (tally.corrupt or tally.torn):
+        if len(judged) % 10 == 0 and not (tally.corrupt or tally.torn):
             _go_on(path)
         shutil.rmtree(folder)
     return tally
@@ -104,7 +109,7 @@ def _go_on(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seeds", "count"), [([1], 60), ([2, 3, 4], 20)], ids=["alone", "group commit"]
+    ("seeds", "count"), [([1], 40), ([2, 3, 4], 20)], ids=["alone", "group commit"]
 )
 def test_full_loses_nothing(tmp_path: Path, seeds: list[int], count: int) -> None:
     tally = judge(tmp_path, crashes(tmp_path, "full", seeds, count, 2), seeds, count)
@@ -117,7 +122,7 @@ def test_full_loses_nothing(tmp_path: Path, seeds: list[int], count: int) -> Non
 
 
 def test_normal_loses_only_the_newest(tmp_path: Path) -> None:
-    tally = judge(tmp_path, crashes(tmp_path, "normal", [5], 60, 2), [5], 60)
+    tally = judge(tmp_path, crashes(tmp_path, "normal", [5], 40, 2), [5], 40)
 
     print(tally)
     assert tally.states >= 100
@@ -128,7 +133,7 @@ def test_normal_loses_only_the_newest(tmp_path: Path) -> None:
 
 
 def test_the_disk_is_harsh_enough_to_find_what_is_not_synced(tmp_path: Path) -> None:
-    tally = judge(tmp_path, crashes(tmp_path, "off", [6], 60, 4), [6], 60)
+    tally = judge(tmp_path, crashes(tmp_path, "off", [6], 40, 4), [6], 40)
 
     print(tally)
     assert tally.corrupt or tally.torn

@@ -439,7 +439,7 @@ def test_the_cost_does_not_know_the_length(
 
 def test_the_middle_stays_cheap_after_many_edits(tmp_path: Path, steps: Count) -> None:
     chance = random.Random(1)
-    length, edits = 20_000, 3_000
+    length, edits = 10_000, 1_500
     path = tmp_path / "chat.db"
     fill(path, 1, length)
     blocks = length // BLOCK_ROWS + 1
@@ -461,12 +461,12 @@ def test_the_middle_stays_cheap_after_many_edits(tmp_path: Path, steps: Count) -
 
 
 def test_inserts_at_one_place_renumber_only_the_neighbourhood(tmp_path: Path, steps: Count) -> None:
-    fill(tmp_path / "chat.db", 1, 20_000)
+    fill(tmp_path / "chat.db", 1, 12_000)
     with open_store(tmp_path / "chat.db", durability="normal") as store:
         costs = []
         for _ in range(400):
             steps.start()
-            store.add_message("long", HELLO, 10_000)
+            store.add_message("long", HELLO, 6_000)
             costs.append(steps.steps)
         assert store.check().ok
     print(max(costs), sum(costs) / len(costs))

@@ -339,8 +339,8 @@ def test_gzip_that_is_damaged(tmp_path: Path) -> None:
 def test_gzip_that_holds_too_much(monkeypatch: Any) -> None:
     """A bomb: one line that never ends."""
     monkeypatch.setattr("chatstore.transfer.lines.MAX_LINE", 4 << 20)
-    refused(zip_of(b"\0", 64 << 20), "jsonl", "line 1: it takes more than 4194304 bytes")
-    refused(zip_of(HEADER + b"\n", 64 << 20), "jsonl", "line 2: it takes more than 4194304 bytes")
+    refused(zip_of(b"\0", 16 << 20), "jsonl", "line 1: it takes more than 4194304 bytes")
+    refused(zip_of(HEADER + b"\n", 16 << 20), "jsonl", "line 2: it takes more than 4194304 bytes")
 
 
 def zip_of(start: bytes, size: int) -> bytes:

@@ -213,7 +213,7 @@ class DeletingOldest(Base):
         assert now > before
 
     def test_a_conversation_is_cut_for_ever(self, store: ChatStore) -> None:
-        spoken = [f"{number}" for number in range(4000)]
+        spoken = [f"{number}" for number in range(2400)]
         gone: list[str | None] = []
         for start in range(0, len(spoken), 400):
             store.add_messages(KEY, say(*spoken[start : start + 400]))

@@ -1,6 +1,8 @@
 """Removing at a place among the messages of a status: an operation without a public call."""
 
 import random
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -22,8 +24,8 @@ class DeletingByStatus(Base):
         for number in range(150):
             archived = number < 40 if edge == 0 else rng.random() < 0.5
             model.append((str(number), "archived" if archived else "active"))
-        for text, status in model:
-            store.add_message(KEY, ChatMessage(text), status=status)  # type: ignore[arg-type]
+        for status, pairs in groupby(model, itemgetter(1)):
+            store.add_messages(KEY, say(*(str(text) for text, _ in pairs)), status=status)
         for _ in range(130):
             status = rng.choice(["active", "archived"])
             there = [pair for pair in model if pair[1] == status]

@@ -136,8 +136,9 @@ class Namespaces(Base):
     def test_names_that_run_together_are_two(self, open_store: OpenStore) -> None:
         names = ["", "a", "a:", "a:b", "A", "b", "%", "a ", "é", "e\u0301", "{a}", "}{", "x" * 1024]
         for name in names:
-            open_store(namespace=name).add_message("b:c", ChatMessage(name))
-            open_store(namespace=name).add_message("c", ChatMessage(name))
+            store = open_store(namespace=name)
+            store.add_message("b:c", ChatMessage(name))
+            store.add_message("c", ChatMessage(name))
         for name in names:
             store = open_store(namespace=name)
             assert store.get_keys() == ["b:c", "c"]
