@@ -71,16 +71,16 @@ def is_remote(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return False
-    kind = ""
-    depth = -1
+    inside = f"{path}/"
+    kind, deepest = "", 0
     for line in lines:
         fields = line.split(" ")
         if len(fields) < 3:
             continue
-        mount = Path(_unescape(fields[1]))
+        mount = _unescape(fields[1]).rstrip("/") + "/"
         # A later line covers an earlier one at the same place.
-        if len(mount.parts) >= depth and path.is_relative_to(mount):
-            kind, depth = fields[2], len(mount.parts)
+        if len(mount) >= deepest and inside.startswith(mount):
+            kind, deepest = fields[2], len(mount)
     if kind.startswith("fuse."):
         return kind not in _LOCAL_FUSE
     return kind in _REMOTE
