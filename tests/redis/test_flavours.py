@@ -24,7 +24,6 @@ class Decoding(RedisBackend):
 
     def close(self) -> None:
         self.given.close()
-        super().close()
 
 
 class Clustered(RedisBackend):
@@ -34,6 +33,9 @@ class Clustered(RedisBackend):
         self.url = cluster.url
         port = cluster.nodes[0].port
         self.client: Any = redis.RedisCluster(host="127.0.0.1", port=port, decode_responses=True)
+
+    def close(self) -> None:
+        self.client.close()
 
 
 class AsyncClustered(Clustered):
