@@ -104,6 +104,13 @@ class PostgresServer(PostgresHost, Server):
             self._process.resume()
             self._process.stop(signal.SIGINT)
 
+    def close(self) -> None:
+        """Stop it without a farewell, and remove its data."""
+        if self._process is not None and self._process.running:
+            self._process.resume()
+            self.crash()
+        super().close()
+
     def crash(self) -> None:
         """An immediate shutdown: no farewell, no checkpoint; the next start recovers."""
         self.process.stop(signal.SIGQUIT)
