@@ -15,15 +15,8 @@ from tests.servers import RedisCluster
 class Decoding(RedisBackend):
     """Stores over one client of the caller's, whose replies are text."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.given = redis.Redis.from_url(url, decode_responses=True)
-
     def open(self, **options: Any) -> ChatStore | AsyncChatStore:
-        return RedisChatStore(redis_client=self.given, **options)
-
-    def close(self) -> None:
-        self.given.close()
+        return RedisChatStore(redis_client=self.client, **options)
 
 
 class Clustered(RedisBackend):
