@@ -53,30 +53,38 @@ def url_of(url: str, name: str) -> str:
     return re.sub(r"//[^@]+@", f"//{name}:{PASSWORD.replace(' ', '%20')}@", url)
 
 
-@pytest.fixture
-def tenants(server: PostgresServer, url: str) -> Iterator[str]:
-    """A database in which two tenants hold a conversation each, made as the page says."""
+@pytest.fixture(scope="module")
+def tenants(server: PostgresServer) -> str:
+    """A database in which two tenants hold a conversation each, made as the page says.
+
+    It is for tests that change nothing in it.
+    """
     recipe, role, _ = sql_under("Tenants that cannot see each other")
-    database = url.rpartition("/")[2]
-    try:
-        run(url, f"CREATE ROLE {KEEPER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
-        run(url, f"ALTER DATABASE {database} OWNER TO {KEEPER}")
-        keeper = url_of(url, KEEPER)
-        SQLChatStore(keeper, upgrade=True).close()
-        run(keeper, recipe)
-        run(keeper, recipe)  # as after an upgrade
-        for name in TENANTS:
-            run(keeper, role.replace("acme", name))
-            with SQLChatStore(url_of(url, name), namespace=name) as store:
-                turns = [ChatMessage(f"{name} {n}", id=f"m{n}") for n in range(30)]
-                store.add_messages("talk", turns)
-                store.add_message("talk", ChatMessage(f"{name}, in between"), 3)
-        yield url
-    finally:
-        run(url, f"ALTER DATABASE {database} OWNER TO CURRENT_USER")
-        for name in (*TENANTS, "chatstore_tenant", KEEPER):
-            if run(url, f"SELECT 1 FROM pg_roles WHERE rolname = '{name}'"):
-                run(url, f"DROP OWNED BY {name}; DROP ROLE {name}")
+    database = server.new_database()
+    url = server.url_of(database)
+    run(url, f"CREATE ROLE {KEEPER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
+    run(url, f"ALTER DATABASE {database} OWNER TO {KEEPER}")
+    keeper = url_of(url, KEEPER)
+    SQLChatStore(keeper, upgrade=True).close()
+    run(keeper, recipe)
+    run(keeper, recipe)  # as after an upgrade
+    for name in TENANTS:
+        run(keeper, role.replace("acme", name))
+        with SQLChatStore(url_of(url, name), namespace=name) as store:
+            turns = [ChatMessage(f"{name} {n}", id=f"m{n}") for n in range(30)]
+            store.add_messages("talk", turns)
+            store.add_message("talk", ChatMessage(f"{name}, in between"), 3)
+    return url
+
+
+@pytest.fixture
+def own_tenants(server: PostgresServer, tenants: str) -> Iterator[str]:
+    """A copy of that database, for a test that changes it."""
+    original = tenants.rpartition("/")[2]
+    copy = f"{original}_copy"
+    run(server.url, f"CREATE DATABASE {copy} TEMPLATE {original} OWNER {KEEPER}")
+    yield server.url_of(copy)
+    server.drop_database(copy)
 
 
 def run(url: str, *scripts: str) -> list[Any]:
@@ -94,8 +102,8 @@ def everything(url: str) -> dict[Any, Any]:
     return contents_of(lambda sql: run(url, sql))
 
 
-def test_a_tenant_works_as_anybody_does(tenants: str) -> None:
-    with SQLChatStore(url_of(tenants, "acme"), namespace="acme", ttl=100) as store:
+def test_a_tenant_works_as_anybody_does(own_tenants: str) -> None:
+    with SQLChatStore(url_of(own_tenants, "acme"), namespace="acme", ttl=100) as store:
         store.add_message("new", ChatMessage("Hello"))
         store.copy_conversation("talk", "fork", 5)
         store.update_message("talk", 4, ChatMessage("changed"))
@@ -145,10 +153,10 @@ def test_a_tenant_sees_its_own_rows_alone(tenants: str) -> None:
         "DELETE FROM chatstore_conversation",
     ],
 )
-def test_what_a_tenant_does_to_all_rows_is_done_to_its_own(tenants: str, attack: str) -> None:
-    before = everything(tenants)["globex", "talk"]
-    run(url_of(tenants, "acme"), attack)
-    after = everything(tenants)
+def test_what_a_tenant_does_to_all_rows_is_done_to_its_own(own_tenants: str, attack: str) -> None:
+    before = everything(own_tenants)["globex", "talk"]
+    run(url_of(own_tenants, "acme"), attack)
+    after = everything(own_tenants)
     assert after["globex", "talk"] == before
     assert after.get(("acme", "talk")) != before
 
@@ -204,26 +212,30 @@ def test_another_namespace_is_empty_and_takes_nothing(tenants: str) -> None:
 
 def test_a_role_for_a_transaction(tenants: str) -> None:
     script = sql_under("Tenants that cannot see each other")[2]
-    run(url_of(tenants, KEEPER), f"GRANT acme TO {KEEPER}")
-    with psycopg.connect(url_of(tenants, KEEPER), autocommit=True) as conn:
-        cursor = conn.execute(script.encode())
-        results = [cursor.fetchall() if cursor.description else None]
-        while cursor.nextset():
-            results.append(cursor.fetchall() if cursor.description else None)
-        assert results == [None, None, [("talk", 31)], None]
-        assert conn.execute("SELECT current_user = session_user").fetchone() == (True,)
-
-
-def test_an_upgrade_changes_the_rows_of_all_tenants(tenants: str) -> None:
-    before = everything(tenants)
     keeper = url_of(tenants, KEEPER)
+    run(keeper, f"GRANT acme TO {KEEPER}")
+    try:
+        with psycopg.connect(keeper, autocommit=True) as conn:
+            cursor = conn.execute(script.encode())
+            results = [cursor.fetchall() if cursor.description else None]
+            while cursor.nextset():
+                results.append(cursor.fetchall() if cursor.description else None)
+            assert results == [None, None, [("talk", 31)], None]
+            assert conn.execute("SELECT current_user = session_user").fetchone() == (True,)
+    finally:
+        run(keeper, f"REVOKE acme FROM {KEEPER}")
+
+
+def test_an_upgrade_changes_the_rows_of_all_tenants(own_tenants: str) -> None:
+    before = everything(own_tenants)
+    keeper = url_of(own_tenants, KEEPER)
     with closing(open_database(keeper)) as database:
         schema.downgrade(database, FIRST)
         schema.upgrade(database)
     run(keeper, sql_under("Tenants that cannot see each other")[0])
-    assert everything(tenants) == before
+    assert everything(own_tenants) == before
     for name in TENANTS:
-        with SQLChatStore(url_of(tenants, name), namespace=name) as store:
+        with SQLChatStore(url_of(own_tenants, name), namespace=name) as store:
             assert store.check().ok
             assert store.count_messages("talk") == 31
 

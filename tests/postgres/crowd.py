@@ -1,19 +1,26 @@
 """Writers in processes of their own, which say what the store acknowledged."""
 
+import atexit
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).parents[2]
 
-# One process imports all there is to import, which takes longer than the work, and forks the crowd.
+# One process imports all there is to import, which takes longer than the work, and forks crowds.
 _NURSERY = """
+import json
 import os
+import signal
+import socket
 import sys
 
 import alembic.migration
@@ -24,13 +31,11 @@ import sqlalchemy.dialects.postgresql.psycopg
 import chatstore.sql.schema
 from chatstore import ChatMessage, SQLChatStore
 
-url, task, times, keys, start, *fds = sys.argv[1:]
-
 
 def append(who, tell):
     with SQLChatStore(url) as store:
-        for n in range(int(times)):
-            key = f"k{(who + 7 * n) % int(keys)}"
+        for n in range(times):
+            key = f"k{(who + 7 * n) % keys}"
             if n % 10 == 9:
                 store.add_messages(key, [ChatMessage(f"{who}:{n}{part}") for part in "abc"])
             else:
@@ -43,21 +48,32 @@ def upgrade(who, tell):
         tell(store.get_keys())
 
 
-for who, fd in enumerate(fds):
-    if os.fork() == 0:
-        for other in fds:
-            if other != fd:
-                os.close(int(other))
-        def tell(word):
-            os.write(int(fd), f"{word}\\n".encode())
-        try:
-            tell(os.getpid())
-            os.read(int(start), 1)
-            {"append": append, "upgrade": upgrade}[task](who, tell)
-            tell("done")
-        except BaseException as error:
-            tell(repr(error))
-        os._exit(0)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+link = socket.socket(fileno=int(sys.argv[1]))
+while True:
+    order, fds, _, _ = socket.recv_fds(link, 4096, 100)
+    if not order:
+        break
+    start, *fds = fds
+    url, task, times, keys = json.loads(order)
+    for who, fd in enumerate(fds):
+        if os.fork() == 0:
+            link.close()
+            for other in fds:
+                if other != fd:
+                    os.close(other)
+            def tell(word):
+                os.write(fd, f"{word}\\n".encode())
+            try:
+                tell(os.getpid())
+                os.read(start, 1)
+                {"append": append, "upgrade": upgrade}[task](who, tell)
+                tell("done")
+            except BaseException as error:
+                tell(repr(error))
+            os._exit(0)
+    for fd in (start, *fds):
+        os.close(fd)
 """
 
 
@@ -88,6 +104,22 @@ class Member:
         self._stream.close()
 
 
+@cache
+def _nursery() -> socket.socket:
+    """Where crowds are ordered, until this process ends."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [sys.executable, "-c", _NURSERY, str(theirs.fileno())]
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()])
+
+    def end() -> None:
+        ours.close()
+        process.wait(60)
+
+    atexit.register(end)
+    return ours
+
+
 @contextmanager
 def crowd(
     url: str, task: Literal["append", "upgrade"], count: int, times: int = 1, keys: int = 1
@@ -95,10 +127,9 @@ def crowd(
     """Processes that begin at once: each appends so many times, every tenth time three messages."""
     start, begin = os.pipe()
     pipes = [os.pipe() for _ in range(count)]
-    words = [url, task, str(times), str(keys), str(start), *(str(into) for _, into in pipes)]
     fds = [start, *(into for _, into in pipes)]
     try:
-        nursery = subprocess.Popen([sys.executable, "-c", _NURSERY, *words], cwd=ROOT, pass_fds=fds)
+        socket.send_fds(_nursery(), [json.dumps([url, task, times, keys]).encode()], fds)
     finally:
         for fd in fds:
             os.close(fd)
@@ -112,4 +143,3 @@ def crowd(
         os.close(begin)
         for member in members:
             member.close()
-        assert nursery.wait(60) == 0

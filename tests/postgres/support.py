@@ -25,6 +25,11 @@ def query(url: str, sql: str, *arguments: object) -> list[Any]:
         return cursor.fetchall() if cursor.description else []
 
 
+def limited(url: str, limit: object) -> str:
+    """The URL for a store of so many connections."""
+    return f"{url}?max_connections={limit}"
+
+
 @contextmanager
 def through(url: str) -> Iterator[tuple[FlakyProxy, str]]:
     """A proxy before the server, and the URL that leads through it."""

@@ -19,8 +19,8 @@ from tests.sql.ledger import wait_for
 
 
 @pytest.fixture
-def store(postgres_url: str) -> Iterator[SQLChatStore]:
-    with SQLChatStore(postgres_url, upgrade=True) as opened:
+def store(tables_url: str) -> Iterator[SQLChatStore]:
+    with SQLChatStore(tables_url) as opened:
         yield opened
 
 
@@ -129,13 +129,13 @@ def test_a_server_that_crashes_and_comes_back(running: Running, restarts: int) -
 
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("times", [8, pytest.param(80, marks=pytest.mark.torture)])
-def test_sessions_that_are_terminated(postgres_url: str, times: int) -> None:
-    load = Load(postgres_url)
+def test_sessions_that_are_terminated(tables_url: str, times: int) -> None:
+    load = Load(tables_url)
     with load.running():
         for _ in range(times):
             load.gain(20)
             query(
-                postgres_url,
+                tables_url,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = 'chatstore' AND datname = current_database()",
             )
@@ -144,11 +144,9 @@ def test_sessions_that_are_terminated(postgres_url: str, times: int) -> None:
 
 
 @pytest.mark.parametrize("words", [("one",), ("one", "two")])
-def test_a_reply_that_is_lost(
-    postgres_url: str, store: SQLChatStore, words: tuple[str, ...]
-) -> None:
+def test_a_reply_that_is_lost(tables_url: str, store: SQLChatStore, words: tuple[str, ...]) -> None:
     store.add_message("k", ChatMessage("first"))
-    with through(postgres_url) as (proxy, url), SQLChatStore(url) as far:
+    with through(tables_url) as (proxy, url), SQLChatStore(url) as far:
         proxy.drop_next(only=b"one")
         with pytest.raises(StoreUnavailableError, match="nobody knows"):
             far.add_messages("k", [ChatMessage(word) for word in words])
@@ -160,13 +158,13 @@ def test_a_reply_that_is_lost(
         assert far.add_message("k", ChatMessage("sent with an id", id="m9"), 0) == "m9"
         assert proxy.dropped == 3
         proxy.drop_next(only=b"first")
-        assert len(far.get_messages("k")) == len(stored(postgres_url)["k"])
-    assert stored(postgres_url)["k"] == ["sent with an id", "first", *words, *words]
+        assert len(far.get_messages("k")) == len(stored(tables_url)["k"])
+    assert stored(tables_url)["k"] == ["sent with an id", "first", *words, *words]
 
 
-def test_a_transaction_that_is_left_idle_too_long(postgres_url: str, store: SQLChatStore) -> None:
-    name = postgres_url.rpartition("/")[2]
-    query(postgres_url, f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '50ms'")
+def test_a_transaction_that_is_left_idle_too_long(tables_url: str, store: SQLChatStore) -> None:
+    name = tables_url.rpartition("/")[2]
+    query(tables_url, f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '50ms'")
     tries = []
 
     def work(conn: object) -> int:
@@ -177,17 +175,17 @@ def test_a_transaction_that_is_left_idle_too_long(postgres_url: str, store: SQLC
         return int(row[0])
 
     try:
-        with SQLChatStore(postgres_url) as late:
+        with SQLChatStore(tables_url) as late:
             assert late._database.write(work) == 1
     finally:
-        query(postgres_url, f"ALTER DATABASE {name} RESET ALL")
+        query(tables_url, f"ALTER DATABASE {name} RESET ALL")
     assert len(tries) == 2
 
 
-def test_a_deadlock_is_repeated(postgres_url: str, store: SQLChatStore) -> None:
+def test_a_deadlock_is_repeated(tables_url: str, store: SQLChatStore) -> None:
     for key in ("a", "b"):
         store.add_message(key, ChatMessage("0"))
-    with psycopg.connect(postgres_url) as conn:
+    with psycopg.connect(tables_url) as conn:
         conn.execute("SET deadlock_timeout = '10s'")  # so that it is ours that is given up
         conn.execute("SELECT 1 FROM chatstore_conversation WHERE key = 'b' FOR UPDATE")
         holding = threading.Event()
@@ -208,4 +206,4 @@ def test_a_deadlock_is_repeated(postgres_url: str, store: SQLChatStore) -> None:
         conn.commit()
         thread.join(20)
     assert len(tries) == 2
-    assert stored(postgres_url) == {"a": ["0"], "b": ["0"]}
+    assert stored(tables_url) == {"a": ["0"], "b": ["0"]}

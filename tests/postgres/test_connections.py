@@ -14,14 +14,10 @@ from sqlalchemy.pool import NullPool, SingletonThreadPool
 from chatstore import AsyncSQLChatStore, ChatMessage, SQLChatStore, StoreBusyError
 from chatstore.cli import main
 from chatstore.sql.engine.postgres.server import CONNECTIONS, Server
-from tests.postgres.support import awaited, contradictions, engine, query, stored
+from tests.postgres.support import awaited, contradictions, engine, limited, query, stored
 from tests.sql.ledger import wait_for
 
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chatstore'"
-
-
-def limited(url: str, limit: object) -> str:
-    return f"{url}?max_connections={limit}"
 
 
 @awaited

@@ -21,8 +21,8 @@ EXTENTS = [
 
 
 @pytest.fixture
-def store(postgres_url: str) -> Iterator[SQLChatStore]:
-    with SQLChatStore(postgres_url, upgrade=True) as opened:
+def store(tables_url: str) -> Iterator[SQLChatStore]:
+    with SQLChatStore(tables_url) as opened:
         yield opened
 
 
@@ -52,12 +52,12 @@ def together(*works: Callable[[], object]) -> None:
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("keys", [1, 64])
 @pytest.mark.parametrize("times", EXTENTS)
-def test_processes_lose_nothing(postgres_url: str, keys: int, times: int) -> None:
-    with crowd(postgres_url, "append", WRITERS, times, keys) as members:
+def test_processes_lose_nothing(tables_url: str, keys: int, times: int) -> None:
+    with crowd(tables_url, "append", WRITERS, times, keys) as members:
         for member in members:
             member.listen()
             assert member.told == [*(str(n) for n in range(times)), "done"]
-    held = stored(postgres_url)
+    held = stored(tables_url)
     for who in range(WRITERS):
         for place in range(keys):
             mine = [t for t in held.get(f"k{place}", []) if t.startswith(f"{who}:")]
@@ -67,9 +67,9 @@ def test_processes_lose_nothing(postgres_url: str, keys: int, times: int) -> Non
         for place, text in enumerate(texts):
             if text.endswith("a"):  # a batch stays together
                 assert texts[place + 1 : place + 3] == [text[:-1] + "b", text[:-1] + "c"]
-    assert contradictions(postgres_url) == []
+    assert contradictions(tables_url) == []
     gaps = query(
-        postgres_url,
+        tables_url,
         "SELECT 1 FROM chatstore_message AS m WHERE (m.ordinal, m.serial) NOT IN "
         f"(SELECT {GAP}::bigint * n, n + 1 FROM generate_series(0, {WRITERS * times * 2}) AS n)",
     )
@@ -78,7 +78,7 @@ def test_processes_lose_nothing(postgres_url: str, keys: int, times: int) -> Non
 
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("kills", [4, pytest.param(60, marks=pytest.mark.torture)])
-def test_killed_writers_leave_no_half(postgres_url: str, kills: int) -> None:
+def test_killed_writers_leave_no_half(tables_url: str, kills: int) -> None:
     dice = random.Random(kills)
     acknowledged: list[tuple[int, int]] = []
 
@@ -89,9 +89,9 @@ def test_killed_writers_leave_no_half(postgres_url: str, kills: int) -> None:
         acknowledged.extend((member.who, int(n)) for n in member.told)
 
     for _ in range(0, kills, 4):
-        with crowd(postgres_url, "append", 4, 100_000, 2) as members:
+        with crowd(tables_url, "append", 4, 100_000, 2) as members:
             together(*(lambda member=member: kill(member) for member in members))
-        held = [text for texts in stored(postgres_url).values() for text in texts]
+        held = [text for texts in stored(tables_url).values() for text in texts]
         assert len(acknowledged) > 20
         assert len(held) == len(set(held))
         for who, n in acknowledged:
@@ -100,8 +100,8 @@ def test_killed_writers_leave_no_half(postgres_url: str, kills: int) -> None:
         assert torn == []
         unacknowledged = len({t.rstrip("abc") for t in held}) - len(acknowledged)
         assert 0 <= unacknowledged <= 4
-        assert contradictions(postgres_url) == []
-        query(postgres_url, "TRUNCATE chatstore_conversation CASCADE")
+        assert contradictions(tables_url) == []
+        query(tables_url, "TRUNCATE chatstore_conversation CASCADE")
         acknowledged.clear()
 
 
@@ -113,10 +113,10 @@ def test_a_crowd_that_upgrades(postgres_url: str) -> None:
     assert query(postgres_url, "SELECT count(*) FROM chatstore_alembic_version") == [(1,)]
 
 
-def test_conversations_do_not_wait_for_each_other(postgres_url: str, store: SQLChatStore) -> None:
+def test_conversations_do_not_wait_for_each_other(tables_url: str, store: SQLChatStore) -> None:
     for key in ("a", "b"):
         store.add_message(key, ChatMessage("0"))
-    with psycopg.connect(postgres_url) as conn:
+    with psycopg.connect(tables_url) as conn:
         conn.execute("UPDATE chatstore_conversation SET count = count WHERE key = 'a'")
         store.add_message("b", ChatMessage("1"))
         store.add_message("c", ChatMessage("1"))
@@ -127,16 +127,16 @@ def test_conversations_do_not_wait_for_each_other(postgres_url: str, store: SQLC
         waiting.start()
         wait_for(
             lambda: query(
-                postgres_url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                tables_url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             )
         )
         assert store.count_messages("a") == 1
         conn.rollback()
         waiting.join(10)
-    assert stored(postgres_url) == {"a": ["0", "1"], "b": ["0", "0.5", "1", "2", "3"]}
+    assert stored(tables_url) == {"a": ["0", "1"], "b": ["0", "0.5", "1", "2", "3"]}
 
 
-def test_inserts_race_with_appends(postgres_url: str, store: SQLChatStore) -> None:
+def test_inserts_race_with_appends(tables_url: str, store: SQLChatStore) -> None:
     store.add_messages("k", [ChatMessage("first"), ChatMessage("last")])
     dice = random.Random(5)
 
@@ -154,15 +154,15 @@ def test_inserts_race_with_appends(postgres_url: str, store: SQLChatStore) -> No
             store.delete_message("k", 0)
 
     together(*(lambda w=w: append(w) for w in range(4)), *(lambda w=w: insert(w) for w in range(3)))
-    texts = stored(postgres_url)["k"]
+    texts = stored(tables_url)["k"]
     assert len(texts) == len(set(texts)) == 2 + 7 * 25
     for who in range(4):
         mine = [text for text in texts if text.startswith(f"append {who}:")]
         assert mine == [f"append {who}:{n}" for n in range(25)]
     assert [m.content for m in store.get_messages("k")] == texts
     together(lambda: append(9), delete)
-    assert contradictions(postgres_url) == []
+    assert contradictions(tables_url) == []
     assert store.check().problems == []
     middle = store.get_message("k", 60)
     assert middle is not None
-    assert middle.content == stored(postgres_url)["k"][60]
+    assert middle.content == stored(tables_url)["k"][60]

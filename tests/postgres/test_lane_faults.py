@@ -4,7 +4,7 @@ import asyncio
 import errno
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -15,7 +15,15 @@ from chatstore.sql.engine.loops import Mailbox, Workers
 from chatstore.sql.engine.postgres import flight, lane, traffic
 from chatstore.sql.engine.postgres.poll import Poll
 from chatstore.sql.engine.postgres.server import CONNECTIONS
-from tests.postgres.support import awaited, blocked, contradictions, engine, stored, waiting
+from tests.postgres.support import (
+    awaited,
+    blocked,
+    contradictions,
+    engine,
+    limited,
+    stored,
+    waiting,
+)
 from tests.sql.ledger import wait_for
 
 DOUBT, NONE = "nobody knows whether it was stored", "nothing was written"
@@ -50,6 +58,14 @@ class Fault:
 
     def has_fired(self) -> bool:
         return self._left is None
+
+
+@pytest.fixture
+def few(url: str) -> Iterator[AsyncSQLChatStore]:
+    """A store of four connections: to open fifteen costs the server more than what they do."""
+    store = AsyncSQLChatStore(limited(url, 4))
+    yield store
+    asyncio.run(store.close())
 
 
 SEAMS: list[tuple[Any, str]] = [
@@ -99,7 +115,7 @@ async def works(url: str, store: AsyncSQLChatStore) -> None:
 @awaited
 async def test_it_fails_amidst_a_crowd(
     url: str,
-    store: AsyncSQLChatStore,
+    few: AsyncSQLChatStore,
     seam: tuple[Any, str],
     after: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -112,12 +128,12 @@ async def test_it_fails_amidst_a_crowd(
         for n in range(5):
             text = f"{who}:{n}"
             try:
-                told[text] = await store.add_message(f"k{who}", ChatMessage(text))
+                told[text] = await few.add_message(f"k{who}", ChatMessage(text))
             except StoreUnavailableError as error:
                 told[text] = error
 
-    assert await store.count_messages("held") == 1  # it is open
-    the_lane = engine(store)._lane
+    assert await few.count_messages("held") == 1  # it is open
+    the_lane = engine(few)._lane
     fault.here = lambda: threading.current_thread() is the_lane._thread
     fault.arm(after)
     await asyncio.wait_for(asyncio.gather(*map(work, range(40))), 20)
@@ -134,7 +150,7 @@ async def test_it_fails_amidst_a_crowd(
             assert text not in held
         else:
             assert DOUBT in str(result)
-    await works(url, store)
+    await works(url, few)
 
 
 @awaited
@@ -189,16 +205,16 @@ async def test_a_cancelled_task_ends_with_it(
 
 @awaited
 async def test_it_fails_while_it_idles(
-    url: str, store: AsyncSQLChatStore, monkeypatch: pytest.MonkeyPatch
+    url: str, few: AsyncSQLChatStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane, "_IDLE_SECONDS", 0.02)
     fault = Fault(lane.Lane._is_over, Bug())
     monkeypatch.setattr(lane.Lane, "_is_over", fault)
-    await store.add_message("k", ChatMessage("first"))
+    await few.add_message("k", ChatMessage("first"))
     fault.arm()
-    await asyncio.to_thread(wait_for, lambda: engine(store)._lane._thread is None)
+    await asyncio.to_thread(wait_for, lambda: engine(few)._lane._thread is None)
     assert fault.has_fired()
-    await works(url, store)
+    await works(url, few)
 
 
 @pytest.mark.parametrize(
@@ -212,40 +228,40 @@ async def test_it_fails_while_it_idles(
 @awaited
 async def test_no_thread_can_be_started(
     url: str,
-    store: AsyncSQLChatStore,
+    few: AsyncSQLChatStore,
     owner: Any,
     name: str,
     error: Exception,
     reason: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert await store.count_messages("held") == 1  # it is open
+    assert await few.count_messages("held") == 1  # it is open
     fault = Fault(getattr(owner, name), error)
     monkeypatch.setattr(owner, name, fault)
     fault.arm()
-    crowd = (store.add_message(f"k{n}", ChatMessage("never")) for n in range(20))
+    crowd = (few.add_message(f"k{n}", ChatMessage("never")) for n in range(20))
     results = await asyncio.wait_for(asyncio.gather(*crowd, return_exceptions=True), 10)
     assert {type(result) for result in results} == {StoreUnavailableError}
     assert all(NONE in str(result) and reason in str(result) for result in results)
     assert list(stored(url)) == ["held"]
-    await works(url, store)
+    await works(url, few)
 
 
 @awaited
 async def test_no_helper_can_be_started(
-    url: str, store: AsyncSQLChatStore, monkeypatch: pytest.MonkeyPatch
+    url: str, few: AsyncSQLChatStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await store.add_message("k", ChatMessage("first"))
+    await few.add_message("k", ChatMessage("first"))
     fault = Fault(Workers.submit, RuntimeError("can't start new thread"))
     monkeypatch.setattr(Workers, "submit", fault)
     fault.arm()
-    crowd = (store.add_message(f"k{n}", ChatMessage(f"{n}")) for n in range(20))
+    crowd = (few.add_message(f"k{n}", ChatMessage(f"{n}")) for n in range(20))
     results = await asyncio.wait_for(asyncio.gather(*crowd, return_exceptions=True), 10)
     (failed,) = (n for n, result in enumerate(results) if not isinstance(result, str))
     assert isinstance(results[failed], StoreUnavailableError)
     assert NONE in str(results[failed])
     assert f"k{failed}" not in stored(url)
-    await works(url, store)
+    await works(url, few)
 
 
 @awaited

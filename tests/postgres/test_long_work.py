@@ -23,19 +23,19 @@ from tests.postgres.support import contradictions, query, stored
 
 
 @pytest.fixture
-def store(postgres_url: str) -> Iterator[SQLChatStore]:
-    with SQLChatStore(postgres_url, upgrade=True) as opened:
+def store(tables_url: str) -> Iterator[SQLChatStore]:
+    with SQLChatStore(tables_url) as opened:
         yield opened
 
 
 def test_an_export_sees_one_state(
-    postgres_url: str, store: SQLChatStore, monkeypatch: pytest.MonkeyPatch
+    tables_url: str, store: SQLChatStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(40):
         store.add_messages(f"k{n:02}", [ChatMessage(f"{n}:{part}") for part in "abc"])
-    before = stored(postgres_url)
+    before = stored(tables_url)
     rows, page = Turn.rows, Turn.page
-    with SQLChatStore(postgres_url) as other:
+    with SQLChatStore(tables_url) as other:
         works: list[Callable[[], object]] = [
             lambda: other.add_message("k00", ChatMessage("late")),
             lambda: other.add_message("k20", ChatMessage("late"), 0),
@@ -84,22 +84,22 @@ def test_an_export_sees_one_state(
     copy.import_json(io.StringIO(file.getvalue()), format="jsonl")
     held = {key: [m.content for m in copy.get_messages(key)] for key in copy.get_keys()}
     assert held == before
-    assert "late" in stored(postgres_url)["k00"]
+    assert "late" in stored(tables_url)["k00"]
 
 
 def test_an_export_holds_few_rows(
-    postgres_url: str, store: SQLChatStore, monkeypatch: pytest.MonkeyPatch
+    tables_url: str, store: SQLChatStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for first in range(0, 4500, 1500):
         store.add_messages("long", [ChatMessage(f"{first + n}") for n in range(1500)])
     query(
-        postgres_url,
+        tables_url,
         "INSERT INTO chatstore_conversation (namespace, key, next_ordinal, count, revision, "
         "created_at, updated_at) SELECT '', 'k' || n, 1048576, 1, 1, 1, 1 "
         "FROM generate_series(1, 1200) AS n",
     )
     query(
-        postgres_url,
+        tables_url,
         "INSERT INTO chatstore_message (conversation_id, ordinal, serial, format, payload, role, "
         "created_at) SELECT id, 0, 1, 'chatstore', '{\"role\": \"user\", \"blocks\": []}', 'user', "
         "1 FROM chatstore_conversation WHERE key <> 'long'",
@@ -129,16 +129,16 @@ def test_an_export_holds_few_rows(
 
 
 @pytest.mark.parametrize("size", [PAGE_BYTES // 3 - 2000, PAGE_BYTES * 2])
-def test_the_server_ends_a_page(postgres_url: str, store: SQLChatStore, size: int) -> None:
+def test_the_server_ends_a_page(tables_url: str, store: SQLChatStore, size: int) -> None:
     """The driver has in memory whatever it is sent, seen by Python or not."""
     store.add_messages("k", [ChatMessage("short")] * 10)
     for _ in range(6):
         store.add_message("k", ChatMessage("x" * size))
     sql = statements("postgresql")
-    ((here,),) = query(postgres_url, "SELECT id FROM chatstore_conversation")
+    ((here,),) = query(tables_url, "SELECT id FROM chatstore_conversation")
     place = {"conversation_id": here, "serial": 1, "ordinal": 0, "n": 1000}
     named = {"namespace": "", "key": "k", "now": 1}
-    with psycopg.connect(postgres_url) as conn:
+    with psycopg.connect(tables_url) as conn:
         page = conn.execute(sql.page.encode(), place).fetchall()
         after = conn.execute(sql.after.encode(), place | named).fetchall()
         last = conn.execute(sql.page.encode(), place | {"ordinal": 15 * GAP}).fetchall()
@@ -147,9 +147,9 @@ def test_the_server_ends_a_page(postgres_url: str, store: SQLChatStore, size: in
 
 
 def test_a_purge_goes_in_batches(
-    postgres_url: str, store: SQLChatStore, monkeypatch: pytest.MonkeyPatch
+    tables_url: str, store: SQLChatStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with SQLChatStore(postgres_url, ttl=0.001) as brief:
+    with SQLChatStore(tables_url, ttl=0.001) as brief:
         for n in range(230):
             brief.add_messages(f"k{n}", [ChatMessage("a"), ChatMessage("b")])
     store.add_message("kept", ChatMessage("a"))
@@ -159,9 +159,7 @@ def test_a_purge_goes_in_batches(
     def watched(turn: Turn, operation: PurgeExpired) -> int:
         batches.append(upkeep.purge(turn, operation))
         # What the batches before freed is gone for others too, and a write waits for none.
-        left = query(
-            postgres_url, "SELECT count(*) FROM chatstore_conversation WHERE key <> 'kept'"
-        )
+        left = query(tables_url, "SELECT count(*) FROM chatstore_conversation WHERE key <> 'kept'")
         assert left == [(230 - sum(batches[:-1]),)]
         store.add_message("kept", ChatMessage("b"))
         return batches[-1]
@@ -169,13 +167,13 @@ def test_a_purge_goes_in_batches(
     monkeypatch.setitem(WRITES, PurgeExpired, watched)
     assert store.purge_expired() == 230
     assert batches == [100, 100, 30]
-    assert stored(postgres_url) == {"kept": ["a", "b", "b", "b"]}
-    assert query(postgres_url, "SELECT count(*) FROM chatstore_message") == [(4,)]
-    assert contradictions(postgres_url) == []
+    assert stored(tables_url) == {"kept": ["a", "b", "b", "b"]}
+    assert query(tables_url, "SELECT count(*) FROM chatstore_message") == [(4,)]
+    assert contradictions(tables_url) == []
 
 
-def test_purges_share_the_work(postgres_url: str, store: SQLChatStore) -> None:
-    with SQLChatStore(postgres_url, ttl=0.001) as brief:
+def test_purges_share_the_work(tables_url: str, store: SQLChatStore) -> None:
+    with SQLChatStore(tables_url, ttl=0.001) as brief:
         for n in range(150):
             brief.add_message(f"k{n}", ChatMessage("a"))
     time.sleep(0.01)
@@ -188,4 +186,4 @@ def test_purges_share_the_work(postgres_url: str, store: SQLChatStore) -> None:
     for thread in threads:
         thread.join(30)
     assert sum(freed) == 150
-    assert stored(postgres_url) == {}
+    assert stored(tables_url) == {}

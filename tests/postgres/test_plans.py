@@ -14,10 +14,10 @@ from chatstore.sql.dialects import statements
 from chatstore.sql.models import GAP
 from chatstore.sql.reading import bounds
 
-CROWD = 20_000
+CROWD = 10_000
 """So many conversations of three messages each, one in forty expired, in two namespaces."""
 
-LONG = 20_000
+LONG = 10_000
 """So many messages in one conversation, which statistics take for one as short as the others."""
 
 _LOAD = (

@@ -16,14 +16,14 @@ WARM = 8  # a driver prepares a statement when it was used a few times, which is
 
 
 @pytest.fixture
-def line(postgres_url: str) -> Iterator[tuple[FlakyProxy, str]]:
-    with through(postgres_url) as found:
+def line(tables_url: str) -> Iterator[tuple[FlakyProxy, str]]:
+    with through(tables_url) as found:
         yield found
 
 
 @pytest.fixture
 def store(line: tuple[FlakyProxy, str]) -> Iterator[SQLChatStore]:
-    with SQLChatStore(line[1], upgrade=True) as opened:
+    with SQLChatStore(line[1]) as opened:
         yield opened
 
 
@@ -108,7 +108,7 @@ def test_a_state_with_messages_is_one(
 
 
 def test_reads_are_one_and_begin_nothing(
-    proxy: FlakyProxy, store: SQLChatStore, postgres_url: str
+    proxy: FlakyProxy, store: SQLChatStore, tables_url: str
 ) -> None:
     store.add_messages("k", [say(n) for n in range(50)])
     reads: list[Callable[[int], object]] = [
@@ -123,7 +123,7 @@ def test_reads_are_one_and_begin_nothing(
     ]
     assert [trips(proxy, read) for read in reads] == [1] * len(reads)
     ((idle,),) = query(
-        postgres_url,
+        tables_url,
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
         "AND state LIKE 'idle in transaction%%'",
     )
@@ -132,7 +132,7 @@ def test_reads_are_one_and_begin_nothing(
 
 def test_tasks_pay_the_same(proxy: FlakyProxy, line: tuple[FlakyProxy, str]) -> None:
     async def main() -> None:
-        async with AsyncSQLChatStore(line[1], upgrade=True) as store:
+        async with AsyncSQLChatStore(line[1]) as store:
             for number in range(WARM):
                 await store.add_message("k", say(number))
                 await store.get_messages("k", last=20)

@@ -20,12 +20,20 @@ from chatstore import (
     open_async_store,
     open_store,
 )
+from chatstore.redis import retries
 from chatstore.redis.address import read
 from tests.redis.given import FACES, KEY, held, opened
 from tests.servers import RedisCluster, RedisSentinel, RedisServer
 from tests.servers.fixtures import Running
+from tests.servers.process import wait_until
 
 SECRET = "s3cr#t/pa:ss@word"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls give up soon, for tests in which the server is down until they have given up."""
+    monkeypatch.setattr(retries, "RETRIES", 2)
 
 
 def works(store: Any) -> None:
@@ -33,6 +41,14 @@ def works(store: Any) -> None:
     assert held(store) == ["a"]
     assert store.get_keys() == [KEY]
     assert store.erase(KEY)
+
+
+def follows(replica: RedisServer) -> None:
+    """Wait until it does."""
+    with replica.client() as raw:
+        wait_until(
+            lambda: bool(raw.info("replication")["master_link_status"] == "up"), "replication"
+        )
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -176,6 +192,7 @@ def test_wrong_options_are_refused_at_once(options: dict[str, Any]) -> None:
             make("redis://localhost", **options)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
 def test_a_server_that_is_down_is_told_at_the_first_call(
@@ -194,6 +211,7 @@ def test_a_server_that_is_down_is_told_at_the_first_call(
             works(store)
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("face", FACES)
 def test_a_server_that_goes_and_comes_back(running: Running, face: str) -> None:
     server = running(RedisServer(aof="always"))
@@ -243,9 +261,7 @@ def test_a_replica_takes_no_writes(running: Running, flavour: Any, face: str) ->
     with opened("sync", master.url) as store:
         store.add_message(KEY, ChatMessage("a"))
     replica = running(RedisServer(flavour, replica_of=master))
-    with replica.client() as raw:
-        while raw.info("replication")["master_link_status"] != "up":
-            pass
+    follows(replica)
     with opened(face, replica.url) as store:
         with pytest.raises(StoreReadOnlyError, match="sentinel"):
             store.add_message(KEY, ChatMessage("b"))
@@ -313,8 +329,7 @@ def test_replicas_confirm_in_the_same_round_trip(running: Running, face: str) ->
         replica.client() as raw,
         opened(face, master.url_of(port=proxy.port), wait_replicas=1) as store,
     ):
-        while raw.info("replication")["master_link_status"] != "up":
-            pass
+        follows(replica)
         store.add_message(KEY, ChatMessage("a"))
         before = proxy.requests
         for number in range(20):

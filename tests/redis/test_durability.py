@@ -8,6 +8,7 @@ import pytest
 
 from chatstore import ChatMessage, ChatStoreError, RedisChatStore, StoreFullError
 from chatstore import operations as ops
+from chatstore.redis import retries
 from tests.redis.given import FACES, KEY, held, opened, say
 from tests.servers import RedisSentinel, RedisServer
 from tests.servers.fixtures import Running
@@ -18,8 +19,9 @@ TEXT = "x" * 2000
 
 @pytest.mark.parametrize("flavour", ["redis", pytest.param("valkey", marks=pytest.mark.torture)])
 def test_kill_9_with_appendfsync_always_loses_nothing_confirmed(
-    running: Running, flavour: Any
+    running: Running, flavour: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retries, "RETRIES", 2)  # it is down until the call has given up
     server = running(RedisServer(flavour, aof="always"))
     confirmed: list[str] = []
     with opened("sync", server.url, ttl=300) as store:
@@ -82,8 +84,8 @@ def test_a_full_server_refuses_and_nothing_is_half_done(running: Running, face: 
 
 @pytest.mark.parametrize("flavour", ["redis", "redis62", "valkey"])
 def test_under_eviction_a_conversation_is_whole_or_absent(running: Running, flavour: Any) -> None:
-    server = running(RedisServer(flavour, maxmemory="6mb", maxmemory_policy="allkeys-lru"))
-    size, written = 5, 1500
+    server = running(RedisServer(flavour, maxmemory="4mb", maxmemory_policy="allkeys-lru"))
+    size, written = 5, 600
     with opened("sync", server.url, ttl=3000) as store, server.client() as raw:
         for number in range(written):
             store.add_messages(

@@ -15,16 +15,8 @@ from tests.servers import RedisCluster
 class Decoding(RedisBackend):
     """Stores over one client of the caller's, whose replies are text."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.given = redis.Redis.from_url(url, decode_responses=True)
-
     def open(self, **options: Any) -> ChatStore | AsyncChatStore:
-        return RedisChatStore(redis_client=self.given, **options)
-
-    def close(self) -> None:
-        self.given.close()
-        super().close()
+        return RedisChatStore(redis_client=self.client, **options)
 
 
 class Clustered(RedisBackend):
@@ -34,6 +26,9 @@ class Clustered(RedisBackend):
         self.url = cluster.url
         port = cluster.nodes[0].port
         self.client: Any = redis.RedisCluster(host="127.0.0.1", port=port, decode_responses=True)
+
+    def close(self) -> None:
+        self.client.close()
 
 
 class AsyncClustered(Clustered):

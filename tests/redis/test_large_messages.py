@@ -27,10 +27,9 @@ from tests.redis.given import KEY, calls, held, opened
 from tests.servers import RedisServer
 
 SIZE = 1 << 20
-MANY = 40
+MANY = 24
 PEAK = 5 * STAGE_BYTES
-"""A page as the driver has it, as text, decoded, and on its way into a file; a third of what there
-is."""
+"""A page as the driver has it, as text, decoded, and on its way into a file; not what there is."""
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def test_what_writers_did_last_is_forgotten_in_time_and_in_number(
 ) -> None:
     with redis_server.client() as raw:
         name = "chatstore::{user1}:recent"
-        for _ in range(300):
+        for _ in range(140):
             with opened("sync", redis_url) as store:
                 store.set_metadata(KEY, {})
                 store.add_message(KEY, ChatMessage("x"))

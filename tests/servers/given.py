@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 REDIS_URL = "CHATSTORE_TEST_REDIS_URL"
 POSTGRES_URL = "CHATSTORE_TEST_POSTGRES_URL"
+CUT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 def redis_client(url: str, **options: Any) -> "Redis":
@@ -103,10 +107,7 @@ class PostgresHost:
     def empty_database(self, name: str) -> None:
         """Cut its connections and drop all that was made in it: 10 ms, where a new one costs 90."""
         with self.connect(self.url_of(name)) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            connection.execute(CUT)
             schemas = connection.execute(
                 "SELECT quote_ident(nspname) FROM pg_namespace "
                 "WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
@@ -114,6 +115,16 @@ class PostgresHost:
             for (schema,) in schemas:
                 connection.execute(f"DROP SCHEMA {schema} CASCADE")
             connection.execute("CREATE SCHEMA public")
+
+    def delete_rows(self, name: str) -> None:
+        """Cut its connections and empty our tables: 3 ms, where to make them anew costs 50."""
+        with self.connect(self.url_of(name)) as connection:
+            connection.execute(CUT)
+            # What is cut may be about to commit: the lock waits for it.
+            connection.execute(
+                "LOCK chatstore_conversation, chatstore_state; "
+                "DELETE FROM chatstore_conversation; DELETE FROM chatstore_state"
+            )
 
     def drop_database(self, name: str) -> None:
         """Drop it, whoever is still connected."""
