@@ -19,6 +19,10 @@ processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
     [
         "pytest",
+        "alembic.migration",
+        "alembic.operations",
+        "sqlalchemy.dialects.postgresql.psycopg",
+        "psycopg",
         "chatstore.sql.engine.sqlite.database",
         "chatstore.sql.aio",
         "chatstore.cli.moving",

@@ -56,7 +56,7 @@ def test_processes_lose_nothing(tables_url: str, keys: int, times: int) -> None:
     with crowd(tables_url, "append", WRITERS, times, keys) as members:
         for member in members:
             member.listen()
-            assert member.told == [*(str(n) for n in range(times)), "done"]
+            assert member.told == [*range(times), "done"]
     held = stored(tables_url)
     for who in range(WRITERS):
         for place in range(keys):
@@ -86,7 +86,7 @@ def test_killed_writers_leave_no_half(tables_url: str, kills: int) -> None:
         member.listen(dice.randrange(5, 40))
         member.kill()
         member.listen()
-        acknowledged.extend((member.who, int(n)) for n in member.told)
+        acknowledged.extend((member.who, n) for n in member.told if isinstance(n, int))
 
     for _ in range(0, kills, 4):
         with crowd(tables_url, "append", 4, 100_000, 2) as members:
@@ -109,7 +109,7 @@ def test_a_crowd_that_upgrades(postgres_url: str) -> None:
     with crowd(postgres_url, "upgrade", WRITERS) as members:
         for member in members:
             member.listen()
-            assert member.told == ["[]", "done"]
+            assert member.told == [[], "done"]
     assert query(postgres_url, "SELECT count(*) FROM chatstore_alembic_version") == [(1,)]
 
 
