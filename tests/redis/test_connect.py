@@ -23,7 +23,7 @@ from chatstore import (
 from chatstore.redis import retries
 from chatstore.redis.address import read
 from tests.redis.given import FACES, KEY, held, opened
-from tests.servers import RedisCluster, RedisSentinel, RedisServer
+from tests.servers import FLAVOURS, RedisCluster, RedisSentinel, RedisServer
 from tests.servers.fixtures import Running
 from tests.servers.process import wait_until
 
@@ -254,7 +254,8 @@ def test_an_acl_that_forbids_scripts_is_told(running: Running, face: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("flavour", "face"), [("redis", "async"), ("redis62", "sync"), ("valkey", "sync")]
+    ("flavour", "face"),
+    [(flavour, "async" if flavour == "redis" else "sync") for flavour in FLAVOURS],
 )
 def test_a_replica_takes_no_writes(running: Running, flavour: Any, face: str) -> None:
     master = running(RedisServer(flavour))

@@ -10,7 +10,7 @@ from chatstore import ChatMessage, ChatStoreError, RedisChatStore, StoreFullErro
 from chatstore import operations as ops
 from chatstore.redis import retries
 from tests.redis.given import FACES, KEY, held, opened, say
-from tests.servers import RedisSentinel, RedisServer
+from tests.servers import FLAVOURS, RedisSentinel, RedisServer
 from tests.servers.fixtures import Running
 from tests.servers.process import wait_until
 
@@ -82,7 +82,7 @@ def test_a_full_server_refuses_and_nothing_is_half_done(running: Running, face: 
         store.add_message("small", ChatMessage("y"))
 
 
-@pytest.mark.parametrize("flavour", ["redis", "redis62", "valkey"])
+@pytest.mark.parametrize("flavour", FLAVOURS)
 def test_under_eviction_a_conversation_is_whole_or_absent(running: Running, flavour: Any) -> None:
     server = running(RedisServer(flavour, maxmemory="4mb", maxmemory_policy="allkeys-lru"))
     size, written = 5, 600
