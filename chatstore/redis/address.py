@@ -75,13 +75,16 @@ def read(url: str) -> Address:
             f"the {scheme}:// URL cannot be read; it looks like {example}, with the password "
             "percent-encoded"
         ) from None
-    if kind != "cluster":  # its options are those of a client
+    if kind != "cluster" and "?" in rest:  # a Cluster's are those of a client
         _check_options(address.options)
     return address
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    """Refuse what the driver refuses with a TypeError when it first connects."""
+    """Refuse what the driver refuses with a TypeError when it first connects.
+
+    That takes a millisecond, in which the driver reads its own version from a file.
+    """
     kinds: dict[str, Any] = {"connection_class": SSLConnection} if "ssl" in options else {}
     rest = {name: value for name, value in options.items() if name != "ssl"}
     try:

@@ -176,6 +176,18 @@ def test_what_a_url_says() -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["redis://u:p@h:1/3", "rediss://h", "unix:///x", "redis+sentinel://h/s"]
+)
+def test_a_url_without_options_asks_the_driver_nothing(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatstore.redis.address.ConnectionPool", None)
+    assert read(url).hosts is not None
+    with pytest.raises(ValueError, match="does not take"):
+        read(f"{url}?connection_class=x")
+
+
+@pytest.mark.parametrize(
     "options",
     [
         {"ttl": 0},
