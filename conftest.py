@@ -1,4 +1,4 @@
-"""Lets the examples in docstrings `await`, as they may in `python -m asyncio`.
+"""Lets the examples in docstrings `await`, as they may in `python -m asyncio`, and cleans up.
 
 It stands here, and not in tests/, because the docstrings are those of the package.
 """
@@ -9,6 +9,8 @@ import builtins
 import doctest
 import inspect
 import signal
+import tempfile
+from collections.abc import Generator
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -40,6 +42,16 @@ def pytest_sessionstart() -> None:
     # What a shell starts in the background ignores Ctrl-C, and so would the programs under test.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Remove the temporary folders that a docstring makes: its reader has better things to read."""
+    if not isinstance(item, pytest.DoctestItem):
+        return (yield)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", folder)
+        return (yield)
 
 
 @pytest.hookimpl(trylast=True)
