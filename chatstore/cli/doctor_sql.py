@@ -1,16 +1,18 @@
 """What can be said of a SQLite file, and of a SQL database."""
 
+import contextlib
 import os
 import shutil
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from chatstore.cli import stores
 from chatstore.cli.finding import Finding, State
-from chatstore.cli.terminal import size
+from chatstore.cli.terminal import plural, size
 
 if TYPE_CHECKING:
     from chatstore.sql.engine import Database
@@ -33,7 +35,7 @@ def file(path: Path) -> Iterator[Finding]:
                 "permissions",
                 f"{mode:04o}: others on this machine may open it",
                 "warning",
-                f"chmod 600 {path}",
+                f"chmod 600 {quote(str(path))}",
             )
         else:
             yield Finding("permissions", f"{mode:04o}")
@@ -57,6 +59,22 @@ def file(path: Path) -> Iterator[Finding]:
     state: State = "warning" if free < max(_LITTLE, facts.st_size) else "ok"
     remedy = "An upgrade needs room for a copy of the file." if state == "warning" else ""
     yield Finding("free disk", size(free), state, remedy)
+    yield from _left_behind(path.resolve().parent)
+
+
+def _left_behind(folder: Path) -> Iterator[Finding]:
+    """What imports and exports could not clean up, since they were killed."""
+    left = []
+    for file in folder.glob(".chatstore-*.tmp*"):
+        with contextlib.suppress(FileNotFoundError):
+            left.append(file.stat().st_size)
+    if left:
+        yield Finding(
+            "left behind",
+            f"{plural(len(left), 'hidden file')} of killed imports or exports, {size(sum(left))}",
+            "warning",
+            f"If none is running: rm {quote(str(folder))}/.chatstore-*.tmp*",
+        )
 
 
 def database(url: str) -> Iterator[Finding]:

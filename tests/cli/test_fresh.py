@@ -91,19 +91,39 @@ def test_an_interruption_leaves_nothing() -> None:
     assert files() == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("which", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_leaves_nothing(which: str) -> None:
-    number = getattr(signal, which)
+def end_an_import(number: int) -> tuple[int, bytes, bytes]:
+    """How one ends that gets a signal in its midst, and what it says."""
     row = json.dumps({"messages": [{"role": "user", "content": "x" * 4000}]}) + "\n"
     Path("many.jsonl").write_text(row * 12_000)
     program = Program("import", "many.jsonl", "--url", "new.db", env=environment())
     while not program.ended() and not is_being_filled():
         time.sleep(0.02)
     program.send_signal(number)
+    return program.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("which", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_leaves_nothing(which: str) -> None:
+    number = getattr(signal, which)
     said = {"SIGINT": "interrupted"}.get(which, f"ended by {which}")
-    assert program.communicate() == (128 + number, b"", f"chatstore: {said}\n".encode())
+    assert end_an_import(number) == (128 + number, b"", f"chatstore: {said}\n".encode())
     assert files() == ["many.jsonl"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_what_a_kill_leaves_is_found_by_the_doctor(run: Run, chat: str) -> None:
+    assert "left behind" not in run("doctor", chat).out
+    before = files()
+    assert end_an_import(signal.SIGKILL)[0] == -signal.SIGKILL
+    assert "new.db" not in files()
+    found = run("doctor", chat, "--json")
+    [finding] = [one for one in found.rows[0]["findings"] if one["name"] == "left behind"]
+    assert (found.code, finding["state"]) == (0, "warning")
+    assert " hidden file" in finding["value"]
+    subprocess.run(finding["remedy"].partition(": ")[2], shell=True, check=True)
+    assert files() == sorted([*before, "many.jsonl"])
+    assert "left behind" not in run("doctor", chat).out
 
 
 def is_being_filled() -> bool:
