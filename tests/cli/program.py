@@ -6,28 +6,28 @@ To begin a Python and to import everything takes it half a second, which is most
 import os
 import runpy
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
-from threading import Thread
+from multiprocessing.process import BaseProcess
+from typing import BinaryIO
 
 from tests.processes import processes
 
 
 class Program:
-    """`python -m chatstore` with some words, and pipes to its three streams, or other streams."""
+    """`python -m chatstore` with some words, and with pipes to its three streams."""
 
-    def __init__(self, *words: str, env: dict[str, str], streams: list[int] | None = None) -> None:
-        pipes = [os.pipe() for _ in range(3)] if streams is None else []
-        theirs = [into for _, into in pipes] if pipes else [os.dup(fd) for fd in streams or ()]
-        if pipes:
-            (theirs[0], ours), (out, _), (err, _) = pipes
-            self.stdin = open(ours, "wb")  # noqa: SIM115 - as long as this
-            self.stdout = open(out, "rb")  # noqa: SIM115
-            self.stderr = open(err, "rb")  # noqa: SIM115
-        given = [Connection(fd) for fd in theirs]
-        self._process = processes.Process(target=_become, args=(words, env, os.getcwd(), given))
-        self._process.start()
-        for stream in given:
-            stream.close()
+    def __init__(self, *words: str, env: dict[str, str]) -> None:
+        (reads, stdin), (stdout, writes), (stderr, complains) = [os.pipe() for _ in range(3)]
+        theirs = (reads, writes, complains)
+        self._process = begin(words, env, theirs)
+        for stream in theirs:
+            os.close(stream)
+        self.stdin: BinaryIO = os.fdopen(stdin, "wb")
+        self.stdout: BinaryIO = os.fdopen(stdout, "rb")
+        self.stderr: BinaryIO = os.fdopen(stderr, "rb")
 
     def ended(self) -> bool:
         return not self._process.is_alive()
@@ -38,35 +38,37 @@ class Program:
 
     def wait(self) -> int:
         """How it ended."""
-        self._process.join(60)
-        code = self._process.exitcode
-        assert code is not None, "it does not end"
-        self._process.close()
-        return code
+        return wait(self._process)
 
     def communicate(self, stdin: bytes = b"") -> tuple[int, bytes, bytes]:
         """Give it all this; how it ended, and what it wrote to both streams."""
-        said = [b"", b""]
-
-        def listen(which: int) -> None:
-            with (self.stdout, self.stderr)[which] as stream:
-                said[which] = stream.read()
-
-        threads = [Thread(target=listen, args=(which,)) for which in (0, 1)]
-        for thread in threads:
-            thread.start()
-        try:
-            with self.stdin:
+        with self.stdout, self.stderr, ThreadPoolExecutor(2) as readers:
+            out, err = (readers.submit(stream.read) for stream in (self.stdout, self.stderr))
+            with suppress(BrokenPipeError), self.stdin:  # it need not read that far
                 self.stdin.write(stdin)
-        except BrokenPipeError:
-            pass  # it did not read that far
-        for thread in threads:
-            thread.join()
-        return self.wait(), said[0], said[1]
+            return self.wait(), out.result(), err.result()
+
+
+def begin(words: Sequence[str], env: dict[str, str], streams: Sequence[int]) -> BaseProcess:
+    """The process; it gets copies of three descriptors for its streams."""
+    with ExitStack() as stack:
+        given = [stack.enter_context(Connection(os.dup(stream))) for stream in streams]
+        process = processes.Process(target=_become, args=(words, env, os.getcwd(), given))
+        process.start()
+    return process
+
+
+def wait(process: BaseProcess) -> int:
+    """How it ended."""
+    process.join(60)
+    code = process.exitcode
+    assert code is not None, "it does not end"
+    process.close()
+    return code
 
 
 def _become(
-    words: tuple[str, ...], environment: dict[str, str], folder: str, streams: list[Connection]
+    words: Sequence[str], env: dict[str, str], folder: str, streams: list[Connection]
 ) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
@@ -76,8 +78,8 @@ def _become(
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(env)
     os.chdir(folder)
-    sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = env.get("PYTHONPATH", "").split(os.pathsep)
     sys.argv = ["chatstore", *words]
     runpy.run_module("chatstore", run_name="__main__", alter_sys=True)

@@ -13,7 +13,7 @@ import pytest
 
 from chatstore import ChatMessage, open_store
 from tests.cli.conftest import Run
-from tests.cli.program import Program
+from tests.cli.program import Program, begin, wait
 
 PROGRAM = [sys.executable, "-m", "chatstore"]
 
@@ -33,7 +33,7 @@ def on_a_terminal(*words: str, **more: str) -> tuple[int, str]:
 
     ours, theirs = pty.openpty()
     try:
-        program = Program(*words, env=environment(COLUMNS="100", **more), streams=[theirs] * 3)
+        process = begin(words, environment(COLUMNS="100", **more), [theirs] * 3)
     finally:
         os.close(theirs)
     seen = b""
@@ -41,7 +41,7 @@ def on_a_terminal(*words: str, **more: str) -> tuple[int, str]:
         while part := os.read(ours, 65536):
             seen += part
     os.close(ours)
-    return program.wait(), seen.decode()
+    return wait(process), seen.decode()
 
 
 def test_python_m(chat: str) -> None:
