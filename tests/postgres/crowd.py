@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from chatstore import ChatMessage, SQLChatStore
 from tests.processes import processes
 
 Tell = Callable[[object], None]
+HERE = "here"
 
 
 def _append(who: int, tell: Tell, url: str, times: int, keys: int) -> None:
@@ -32,7 +33,7 @@ _TASKS = {"append": _append, "upgrade": _upgrade}
 
 
 def _work(task: str, who: int, start: Connection, telling: Connection, *how: Any) -> None:
-    telling.send("here")
+    telling.send(HERE)
     os.read(start.fileno(), 1)
     try:
         _TASKS[task](who, telling.send, *how)
@@ -46,12 +47,16 @@ class Member:
 
     def __init__(self, task: str, who: int, start: Connection, *how: Any) -> None:
         self.who = who
-        self.told: list[object] = []
+        self.told: list[Any] = []
         self._ear, telling = processes.Pipe(duplex=False)
         with telling:
             words = (task, who, start, telling, *how)
             self._process = processes.Process(target=_work, args=words)
             self._process.start()
+
+    def be_there(self) -> None:
+        """Wait until it is ready to begin."""
+        assert self._ear.recv() == HERE
 
     def listen(self, words: int | None = None) -> None:
         """Take what it says: so many words, or all until it ends."""
@@ -78,13 +83,12 @@ def crowd(
 ) -> Iterator[list[Member]]:
     """Processes that begin at once: each appends so many times, every tenth time three messages."""
     start, begin = processes.Pipe(duplex=False)
-    with start, begin:
-        members = [Member(task, who, start, url, times, keys) for who in range(count)]
-        try:
-            for member in members:
-                assert member._ear.recv() == "here"
-            os.write(begin.fileno(), b"x" * count)
-            yield members
-        finally:
-            for member in members:
-                member.close()
+    with start, begin, ExitStack() as stack:
+        members = [
+            stack.enter_context(closing(Member(task, who, start, url, times, keys)))
+            for who in range(count)
+        ]
+        for member in members:
+            member.be_there()
+        os.write(begin.fileno(), b"x" * count)
+        yield members
