@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -77,6 +78,11 @@ def in_fork(function: Callable[..., object], /, *args: object) -> int:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # since there are threads
         process.start()
+    return ended(process)
+
+
+def ended(process: BaseProcess) -> int:
+    """How a process ends."""
     process.join(60)
     code = process.exitcode
     assert code is not None, "it does not end"

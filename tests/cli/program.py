@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import BinaryIO
 
-from tests.processes import processes
+from tests.processes import ended, processes
 
 
 class Program:
@@ -29,7 +29,7 @@ class Program:
         self.stdout: BinaryIO = os.fdopen(stdout, "rb")
         self.stderr: BinaryIO = os.fdopen(stderr, "rb")
 
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         return not self._process.is_alive()
 
     def send_signal(self, number: int) -> None:
@@ -37,8 +37,8 @@ class Program:
         os.kill(self._process.pid, number)
 
     def wait(self) -> int:
-        """How it ended."""
-        return wait(self._process)
+        """How it ends."""
+        return ended(self._process)
 
     def communicate(self, stdin: bytes = b"") -> tuple[int, bytes, bytes]:
         """Give it all this; how it ended, and what it wrote to both streams."""
@@ -56,15 +56,6 @@ def begin(words: Sequence[str], env: dict[str, str], streams: Sequence[int]) -> 
         process = processes.Process(target=_become, args=(words, env, os.getcwd(), given))
         process.start()
     return process
-
-
-def wait(process: BaseProcess) -> int:
-    """How it ended."""
-    process.join(60)
-    code = process.exitcode
-    assert code is not None, "it does not end"
-    process.close()
-    return code
 
 
 def _become(

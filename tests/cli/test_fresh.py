@@ -96,7 +96,7 @@ def end_an_import(number: int) -> tuple[int, bytes, bytes]:
     row = json.dumps({"messages": [{"role": "user", "content": "x" * 4000}]}) + "\n"
     Path("many.jsonl").write_text(row * 12_000)
     program = Program("import", "many.jsonl", "--url", "new.db", env=environment())
-    while not program.ended() and not is_being_filled():
+    while not program.has_ended() and not is_being_filled():
         time.sleep(0.02)
     program.send_signal(number)
     return program.communicate()

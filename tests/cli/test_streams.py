@@ -13,7 +13,8 @@ import pytest
 
 from chatstore import ChatMessage, open_store
 from tests.cli.conftest import Run
-from tests.cli.program import Program, begin, wait
+from tests.cli.program import Program, begin
+from tests.processes import ended
 
 PROGRAM = [sys.executable, "-m", "chatstore"]
 
@@ -41,7 +42,7 @@ def on_a_terminal(*words: str, **more: str) -> tuple[int, str]:
         while part := os.read(ours, 65536):
             seen += part
     os.close(ours)
-    return wait(process), seen.decode()
+    return ended(process), seen.decode()
 
 
 def test_python_m(chat: str) -> None:
@@ -50,7 +51,10 @@ def test_python_m(chat: str) -> None:
         check=False, capture_output=True, env=environment(CHATSTORE_URL=chat), timeout=60,
     )  # fmt: skip
     assert (found.returncode, len(found.stdout.splitlines()), found.stderr) == (0, 3, b"")
-    found = subprocess.run([*PROGRAM, "show", "nobody", "--url", chat], check=False)
+    found = subprocess.run(
+        [*PROGRAM, "show", "nobody", "--url", chat],
+        check=False, capture_output=True, env=environment(), timeout=60,
+    )  # fmt: skip
     assert found.returncode == 4
 
 
@@ -208,7 +212,7 @@ def test_ctrl_c_stores_nothing(chat: str) -> None:
     program = Program("import", "many.jsonl", "--url", chat, env=environment())
     # While modules are imported, Python may drop the interruption: not before it stores.
     with contextlib.closing(sqlite3.connect(chat, isolation_level=None, timeout=0)) as conn:
-        while not program.ended() and not is_locked(conn):
+        while not program.has_ended() and not is_locked(conn):
             time.sleep(0.02)
     program.send_signal(signal.SIGINT)
     assert program.communicate() == (130, b"", b"chatstore: interrupted\n")
