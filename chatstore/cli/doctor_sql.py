@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from chatstore.cli import stores
 from chatstore.cli.finding import Finding, State
 from chatstore.cli.terminal import plural, size
+from chatstore.transfer.names import UNFINISHED
 
 if TYPE_CHECKING:
     from chatstore.sql.engine import Database
@@ -64,8 +65,9 @@ def file(path: Path) -> Iterator[Finding]:
 
 def _left_behind(folder: Path) -> Iterator[Finding]:
     """What imports and exports could not clean up, since they were killed."""
-    left = []
-    for file in folder.glob(".chatstore-*.tmp*"):
+    begin, end = UNFINISHED
+    left, hidden = [], f"{begin}*{end}*"  # with what SQLite keeps beside a file
+    for file in folder.glob(hidden):
         with contextlib.suppress(FileNotFoundError):
             left.append(file.stat().st_size)
     if left:
@@ -73,7 +75,7 @@ def _left_behind(folder: Path) -> Iterator[Finding]:
             "left behind",
             f"{plural(len(left), 'hidden file')} of killed imports or exports, {size(sum(left))}",
             "warning",
-            f"If none is running: rm {quote(str(folder))}/.chatstore-*.tmp*",
+            f"If none is running: rm {quote(str(folder))}/{hidden}",
         )
 
 

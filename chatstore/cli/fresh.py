@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chatstore import ChatStore, ChatStoreError, ConflictError, StoreFullError, open_store
 from chatstore.cli import stores
+from chatstore.transfer.names import UNFINISHED
 
 _LOG = ("-wal", "-journal")
 _BESIDE = (*_LOG, "-shm", "-lock")
@@ -93,7 +94,8 @@ def _called(path: Path, temporary: Path) -> Iterator[None]:
 
 def _hidden(folder: Path) -> Path:
     """A name that nothing has."""
-    return folder / f".chatstore-{secrets.token_hex(8)}.tmp"
+    begin, end = UNFINISHED
+    return folder / f"{begin}{secrets.token_hex(8)}{end}"
 
 
 def _beside(path: Path, end: str) -> Path:

@@ -1,4 +1,4 @@
-"""Which shape a file has: its name says it."""
+"""What the name of a file says: which shape it has, or that it is not complete."""
 
 import os
 from typing import IO, Any
@@ -7,6 +7,9 @@ from chatstore.errors import TransferError
 from chatstore.transfer.stream import Format
 
 Target = str | os.PathLike[str] | IO[bytes] | IO[str]
+
+UNFINISHED = (".chatstore-", ".tmp")
+"""How a name begins and ends until the file is complete, and gets its own."""
 
 
 def is_path(target: Any) -> bool:

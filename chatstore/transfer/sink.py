@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, Never, cast
 
 from chatstore.errors import StoreFullError, TransferError
-from chatstore.transfer.names import Target, is_path
+from chatstore.transfer.names import UNFINISHED, Target, is_path
 
 LEVEL = 6
 """Of compression."""
@@ -74,9 +74,8 @@ class _File:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if stat.S_ISREG(mode):
             # 0600 from the first byte on.
-            handle, self._beside = tempfile.mkstemp(
-                prefix=".chatstore-", suffix=".tmp", dir=os.path.dirname(path)
-            )
+            prefix, suffix = UNFINISHED
+            handle, self._beside = tempfile.mkstemp(suffix, prefix, os.path.dirname(path))
             self._file = open(handle, "wb")  # noqa: SIM115 - see keep and drop
         else:
             self._file = open(path, "wb")  # noqa: SIM115
